@@ -1,0 +1,16 @@
+//! The protocol logic of Truca: everything that can be decided from an input and a time.
+//!
+//! Nothing here opens a socket, reads a clock, a file or a random source, or starts a thread. Inputs and
+//! `now` (time since the daemon started, see [`Time`]) go in by `handle_*`; what is to be done comes out of
+//! `poll_output`, and `poll_timeout` says when `handle_timeout` wants to be called next. That makes every
+//! part testable in virtual time, and the same on a laptop and on a big-endian router.
+//!
+//! Rooms: [`id`] names things, [`wire`] says how they are written, [`stun`] answers Binding requests,
+//! [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings people. The last
+//! three never import one another: the daemon's node moves events between them.
+
+pub mod id;
+pub mod stun;
+
+/// Time since the daemon started. Monotonic; says nothing about the date, because routers boot in 1970.
+pub type Time = core::time::Duration;

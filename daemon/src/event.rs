@@ -1,0 +1,127 @@
+//! What the drivers tell the node, and the handles by which the node answers them.
+//!
+//! Every driver task owns its socket and sends [`Event`]s over one bounded channel; a full channel makes the
+//! task wait, and so its peer. The node answers over a bounded channel for each page and link, and never
+//! waits: a peer that does not keep up is closed.
+
+use std::net::SocketAddr;
+
+use tokio::sync::{mpsc, oneshot};
+
+/// How many events may wait for the node before drivers wait for it.
+pub const EVENT_QUEUE: usize = 256;
+
+/// How many messages may wait for one page or one link to be written before it is closed.
+pub const OUT_QUEUE: usize = 128;
+
+/// One WebSocket of a page, for as long as it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PageId(pub u32);
+
+/// One TLS connection to another node, for as long as it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u32);
+
+/// The raw public point of a node's P-256 key, as its certificate shows it.
+pub type NodePoint = [u8; 65];
+
+/// What the node asks of a page's driver.
+#[derive(Debug)]
+pub enum PageOut {
+    /// Send one text frame.
+    Text(String),
+    /// Send what is queued, then close with this WebSocket code.
+    Close(u16),
+}
+
+/// What the node asks of a link's driver.
+#[derive(Debug)]
+pub enum LinkOut {
+    /// Send one frame; the driver writes its length before it.
+    Frame(Vec<u8>),
+    /// Send what is queued, then close.
+    Close,
+}
+
+/// What a driver tells the node.
+#[derive(Debug)]
+pub enum Event {
+    /// A page's WebSocket is open.
+    PageOpened {
+        /// Names the page in later events.
+        page: PageId,
+        /// Where the page's socket comes from.
+        remote: SocketAddr,
+        /// The address of ours that it reached: the one at which this client can reach our STUN too.
+        local: SocketAddr,
+        /// The way back.
+        out: mpsc::Sender<PageOut>,
+    },
+    /// A page sent a text frame (at most 65,536 bytes).
+    PageText {
+        /// Which page.
+        page: PageId,
+        /// The frame's text.
+        text: String,
+    },
+    /// A page's WebSocket is gone, for whatever reason.
+    PageClosed {
+        /// Which page.
+        page: PageId,
+    },
+    /// A node link is open: mutual TLS is done and the other side has proven this key.
+    LinkOpened {
+        /// Names the link in later events.
+        link: LinkId,
+        /// The key in the other side's certificate.
+        point: NodePoint,
+        /// The other side's address.
+        remote: SocketAddr,
+        /// Whether we opened it.
+        dialled: bool,
+        /// The way back.
+        out: mpsc::Sender<LinkOut>,
+    },
+    /// A frame came over a link (without its length).
+    LinkFrame {
+        /// Which link.
+        link: LinkId,
+        /// The frame.
+        frame: Vec<u8>,
+    },
+    /// A link is gone.
+    LinkClosed {
+        /// Which link.
+        link: LinkId,
+    },
+    /// A link that the node asked for could not be opened.
+    DialFailed {
+        /// The address that was tried.
+        remote: SocketAddr,
+        /// Why, for the log.
+        why: String,
+    },
+    /// A membership datagram came in.
+    Datagram {
+        /// Its source.
+        from: SocketAddr,
+        /// Its payload.
+        payload: Vec<u8>,
+    },
+    /// Discovery heard of a node. A hint, nothing more.
+    Candidate {
+        /// Where a node may be listening (TCP).
+        address: SocketAddr,
+        /// The node id that the hint names, if it names one.
+        id: Option<truca_core::id::NodeId>,
+        /// Which source said so: `mdns`, `peer`.
+        source: &'static str,
+    },
+    /// The control socket asks.
+    Ctl {
+        /// The command: `status`, `members`, `accounts`, `links`, `stun`.
+        command: String,
+        /// Takes the JSON answer; `None` when the command is not known.
+        reply: oneshot::Sender<Option<serde_json::Value>>,
+    },
+}

@@ -1,0 +1,1 @@
+//! What the router touches: command line, configuration, identity, log, control socket.

@@ -1,0 +1,9 @@
+//! `trucad` as a library: what `main.rs` runs, and what tests and fuzz targets reach into.
+//!
+//! Three wings, one for each kind of visitor, that never import one another: [`page`] for browsers, [`mesh`]
+//! for other nodes, [`host`] for the router itself. They meet as [`event::Event`]s in the node.
+
+pub mod event;
+pub mod host;
+pub mod mesh;
+pub mod page;

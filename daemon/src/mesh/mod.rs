@@ -1,0 +1,1 @@
+//! What other nodes touch: links, membership datagrams, STUN, discovery.

@@ -1,0 +1,1 @@
+//! What browsers touch: HTTPS, the embedded page, the WebSocket.
