@@ -6,4 +6,5 @@
 pub mod event;
 pub mod host;
 pub mod mesh;
+pub mod node;
 pub mod page;

@@ -208,6 +208,21 @@ impl Directory {
         Ok(Merged::New(key))
     }
 
+    /// Puts this node's own record in the place of an older one. Whether it was news.
+    pub fn replace_own_node(&mut self, record: Node) -> bool {
+        let id = record.id();
+        let whole = Record::Node(record.clone());
+        if id != self.own || self.nodes.get(&id).is_some_and(|old| old.record.body.counter >= whole.counter())
+        {
+            return false;
+        }
+        let version = whole.version();
+        let old = self.nodes.insert(id, Entry { record, version });
+        self.digest.replace(&Key::Node(id), old.map(|old| old.version), version);
+        self.revision = self.revision.wrapping_add(1);
+        true
+    }
+
     /// Counter and version of what is known under a key.
     fn stamp(&self, key: &Key) -> Option<(u32, u64)> {
         match key {
@@ -278,13 +293,17 @@ impl Directory {
         self.attachments.range(from..).take_while(move |((of, _), _)| of == address).map(|(_, e)| &e.record)
     }
 
-    /// Where an account is attached now: devices that are `here`, at nodes that `alive` says are members.
+    /// Where an account is attached now: devices that are `here`, at nodes that `alive` says are members and
+    /// that have not been restarted since.
     pub fn here<'a>(
         &'a self,
         address: &'a Address,
         alive: impl Fn(&NodeId) -> bool + 'a,
     ) -> impl Iterator<Item = &'a Attachment> {
-        self.attachments_of(address).filter(move |a| a.status == Status::Here && alive(&a.node))
+        self.attachments_of(address).filter(move |a| {
+            let current = self.node(&a.node).is_some_and(|node| node.body.boot == a.boot);
+            a.status == Status::Here && current && alive(&a.node)
+        })
     }
 
     /// How many records there are: nodes, accounts, attachments.

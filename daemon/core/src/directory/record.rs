@@ -47,6 +47,8 @@ pub struct NodeBody {
     pub agreement: Bytes<32>,
     /// Grows with every start and change.
     pub counter: u32,
+    /// Counts its starts: an attachment made before the last one is void, since its session is gone.
+    pub boot: u32,
     /// What its owner calls it.
     pub name: Name,
     /// Where it can be reached, best first.
@@ -150,6 +152,8 @@ pub struct Attachment {
     pub point: Point,
     /// The node it is attached to.
     pub node: NodeId,
+    /// That node's count of starts at the time.
+    pub boot: u32,
     /// Grows with every attachment of this device.
     pub counter: u32,
     /// Here or gone.
@@ -160,12 +164,12 @@ pub struct Attachment {
 
 impl Attachment {
     /// The text that the page signs (`docs/protocol.md` section 4).
-    pub fn to_sign(address: &Address, node: NodeId, counter: u32, status: Status) -> String {
+    pub fn to_sign(address: &Address, node: NodeId, boot: u32, counter: u32, status: Status) -> String {
         let status = match status {
             Status::Here => "here",
             Status::Gone => "gone",
         };
-        format!("truca-attachment-1\n{address}\n{node}\n{counter}\n{status}\n")
+        format!("truca-attachment-1\n{address}\n{node}\n{boot}\n{counter}\n{status}\n")
     }
 
     /// The device's id.
@@ -178,7 +182,7 @@ impl Attachment {
     /// # Errors
     /// [`BadRecord::Signature`]
     pub fn verify(&self) -> Result<(), BadRecord> {
-        let text = Self::to_sign(&self.address, self.node, self.counter, self.status);
+        let text = Self::to_sign(&self.address, self.node, self.boot, self.counter, self.status);
         check(&self.point, text.as_bytes(), &self.signature)
     }
 }

@@ -133,7 +133,10 @@ struct Peer {
     id: NodeId,
     agreement: [u8; 32],
     key: Option<PairKey>,
+    /// Where datagrams go now.
     address: SocketAddr,
+    /// Where it says that it can be reached; only these are believed as sources.
+    addresses: Vec<SocketAddr>,
 }
 
 /// What gossip wants done or known.
@@ -226,21 +229,36 @@ impl Gossip {
         self.foca.identity().generation
     }
 
-    /// Makes a node known: its key, and where to send to. Of two ids with one short form the first stays.
-    pub fn introduce(&mut self, id: NodeId, agreement: [u8; 32], address: SocketAddr) {
-        let fresh = Peer { id, agreement, key: None, address };
+    /// Makes a node known: its key, and where it can be reached, best first (not empty). Of two ids with one
+    /// short form the first stays.
+    pub fn introduce(&mut self, id: NodeId, agreement: [u8; 32], addresses: Vec<SocketAddr>) {
+        let Some(&first) = addresses.first() else { return };
         match self.peers.get_mut(&short(id)) {
+            Some(peer) if peer.id != id => {}
+            Some(peer) => {
+                if peer.agreement != agreement {
+                    peer.agreement = agreement;
+                    peer.key = None;
+                }
+                if !addresses.contains(&peer.address) {
+                    peer.address = first;
+                }
+                peer.addresses = addresses;
+            }
             None => {
-                self.peers.insert(short(id), fresh);
+                self.peers.insert(short(id), Peer { id, agreement, key: None, address: first, addresses });
                 // foca may have known it for longer than we could hear it
-                let known = self.foca.iter_members().any(|member| member.id().short == short(id));
-                if known {
+                if self.is_alive(id) {
                     self.outputs.push_back(Output::Up(id));
                 }
             }
-            Some(peer) if peer.id != id => {}
-            Some(peer) if peer.agreement != agreement => *peer = fresh,
-            Some(peer) => peer.address = address,
+        }
+    }
+
+    /// A node has just been reached at this address: datagrams go there from now on.
+    pub fn reached(&mut self, id: NodeId, address: SocketAddr) {
+        if let Some(peer) = self.peers.get_mut(&short(id)).filter(|peer| peer.id == id) {
+            peer.address = address;
         }
     }
 
@@ -284,6 +302,9 @@ impl Gossip {
             return;
         };
         self.counters.received = self.counters.received.wrapping_add(1);
+        if peer.addresses.contains(&from) {
+            peer.address = from;
+        }
         let mut effects = Effects::default();
         let before = self.generation();
         if let Err(error) = self.foca.handle_data(payload, &mut effects) {

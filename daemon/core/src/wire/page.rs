@@ -730,4 +730,6 @@ pub struct HelloNode {
     pub id: NodeId,
     /// Its name.
     pub name: String,
+    /// Counts its starts; part of what an attachment signs.
+    pub boot: u32,
 }
