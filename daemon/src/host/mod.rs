@@ -1,1 +1,4 @@
 //! What the router touches: command line, configuration, identity, log, control socket.
+
+pub mod log;
+pub mod uci;

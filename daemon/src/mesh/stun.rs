@@ -3,6 +3,9 @@
 //! Each address has one task on the single-threaded runtime; all share one set of counters. What is answered,
 //! and to whom, is decided in [`truca_core::stun`]. There is no rate bound for each source here yet: an answer
 //! is hardly larger than its request, and costs about as much as a kernel's own echo.
+//!
+//! A router with several addresses should bind each of them: from a wildcard socket the kernel chooses the
+//! answer's source by the route back, and a client's NAT drops an answer that comes from another address.
 
 use std::{cell::Cell, io, net::SocketAddr, rc::Rc};
 
