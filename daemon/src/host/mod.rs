@@ -1,4 +1,6 @@
 //! What the router touches: command line, configuration, identity, log, control socket.
 
+pub mod args;
+pub mod config;
 pub mod log;
 pub mod uci;
