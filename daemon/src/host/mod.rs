@@ -1,1 +1,7 @@
 //! What the router touches: command line, configuration, identity, log, control socket.
+
+pub mod args;
+pub mod config;
+pub mod ctl;
+pub mod log;
+pub mod uci;
