@@ -5,5 +5,7 @@
 
 pub mod event;
 pub mod host;
+pub mod listen;
 pub mod mesh;
 pub mod page;
+pub mod tls;

@@ -1,1 +1,3 @@
 //! What the router touches: command line, configuration, identity, log, control socket.
+
+pub mod identity;

@@ -1,1 +1,3 @@
 //! What other nodes touch: links, membership datagrams, STUN, discovery.
+
+pub mod link;
