@@ -162,6 +162,10 @@ async fn read_head(
         if let Some(end) = end_of_head(buffer, scanned) {
             return Ok(end);
         }
+        // A TLS ClientHello on the plain port would otherwise wait for its empty line until the deadline.
+        if buffer.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
+            return Err(Some(Response::words(400, "The request is not HTTP.")));
+        }
         scanned = buffer.len();
         let room = MAX_HEAD - buffer.len();
         if room == 0 {
