@@ -8,7 +8,9 @@ pub mod event;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod host;
+pub mod listen;
 pub mod mesh;
 pub mod node;
 pub mod page;
 pub mod run;
+pub mod tls;

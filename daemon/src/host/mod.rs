@@ -5,3 +5,4 @@ pub mod config;
 pub mod ctl;
 pub mod log;
 pub mod uci;
+pub mod identity;
