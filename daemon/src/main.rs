@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Ok(Command::Run(overrides)) => match load(&overrides) {
             Ok(config) => {
                 log::start(config.log_level);
-                trucad::run::run(config)
+                trucad::run::run(config, &overrides)
             }
             Err(code) => code,
         },

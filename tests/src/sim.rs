@@ -189,7 +189,7 @@ impl Mesh {
             addresses: vec![at.ip()],
             port: at.port(),
             stun_port: 3478,
-            peers: peers.iter().map(|peer| address(*peer)).collect(),
+            peers: peers.iter().map(|peer| (address(*peer), None)).collect(),
             max_sessions: 512,
             max_accounts: 2_000,
             page_rate: 20,

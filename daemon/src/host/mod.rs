@@ -3,6 +3,8 @@
 pub mod args;
 pub mod config;
 pub mod ctl;
-pub mod log;
-pub mod uci;
 pub mod identity;
+pub mod interfaces;
+pub mod log;
+pub mod store;
+pub mod uci;

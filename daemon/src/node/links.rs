@@ -58,6 +58,8 @@ struct Link {
 struct Dial {
     source: &'static str,
     insistent: bool,
+    /// Whom the owner expects there.
+    expect: Option<NodeId>,
     under_way: bool,
     failures: u32,
     due: Time,
@@ -158,6 +160,7 @@ impl<K: Keys> Node<K> {
         let dial = self.links.dials.entry(address).or_insert(Dial {
             source,
             insistent,
+            expect: None,
             under_way: false,
             failures: 0,
             due: now,
@@ -166,6 +169,14 @@ impl<K: Keys> Node<K> {
         if !dial.under_way {
             let due = dial.due.max(now);
             self.jobs.insert((due, Job::Dial(address)));
+        }
+    }
+
+    /// The owner wants a link to this address, and to nobody else than `id` there.
+    pub fn peer(&mut self, now: Time, address: SocketAddr, id: Option<NodeId>) {
+        self.candidate(now, address, id, "peer");
+        if let Some(dial) = self.links.dials.get_mut(&address) {
+            dial.expect = id;
         }
     }
 
@@ -243,7 +254,11 @@ impl<K: Keys> Node<K> {
             self.outputs.push_back(Output::Link(link, LinkOut::Close));
             return;
         }
-        if self.links.open.len() >= MAX_LINKS {
+        let expected = self.links.dials.get(&remote).filter(|_| dialled).and_then(|dial| dial.expect);
+        if expected.is_some_and(|expected| expected != id) {
+            log::warn!("{id} answers at {remote}, where the configuration expects another node");
+        }
+        if self.links.open.len() >= MAX_LINKS || expected.is_some_and(|expected| expected != id) {
             self.links.counters.refused = self.links.counters.refused.wrapping_add(1);
             self.outputs.push_back(Output::Link(link, LinkOut::Close));
             return;
@@ -528,6 +543,7 @@ impl<K: Keys> Node<K> {
         let dial = self.links.dials.entry(address).or_insert(Dial {
             source: "member",
             insistent: false,
+            expect: None,
             under_way: false,
             failures: 0,
             due: now,

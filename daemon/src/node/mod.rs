@@ -64,8 +64,8 @@ pub struct Settings {
     pub port: u16,
     /// STUN; 0 for none.
     pub stun_port: u16,
-    /// Nodes to try, always.
-    pub peers: Vec<SocketAddr>,
+    /// Nodes to try, always, and whom to expect there.
+    pub peers: Vec<(SocketAddr, Option<NodeId>)>,
     /// Most sessions.
     pub max_sessions: usize,
     /// Most accounts of this home.
@@ -178,8 +178,8 @@ impl<K: Keys> Node<K> {
         for account in &saved.accounts {
             node.learn(now, account);
         }
-        for peer in node.settings.peers.clone() {
-            node.candidate(now, peer, None, "peer");
+        for (peer, id) in node.settings.peers.clone() {
+            node.peer(now, peer, id);
         }
         for peer in saved.neighbours {
             node.candidate(now, peer, None, "saved");
@@ -249,8 +249,8 @@ impl<K: Keys> Node<K> {
         if changed {
             self.renew_record(now, self.record.body.counter);
         }
-        for peer in self.settings.peers.clone() {
-            self.candidate(now, peer, None, "peer");
+        for (peer, id) in self.settings.peers.clone() {
+            self.peer(now, peer, id);
         }
         self.settle(now);
     }
@@ -297,8 +297,8 @@ impl<K: Keys> Node<K> {
                     self.windows_soon(now);
                 }
                 if self.alive.len() == 1 {
-                    for peer in self.settings.peers.clone() {
-                        self.candidate(now, peer, None, "peer");
+                    for (peer, id) in self.settings.peers.clone() {
+                        self.peer(now, peer, id);
                     }
                 }
             }

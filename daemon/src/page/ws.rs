@@ -133,8 +133,9 @@ pub(super) async fn run(stream: Stream, early: Vec<u8>, visit: Visit, seat: Seat
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
     let mut socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config)).await;
-    let code = pump(&mut socket, queue, page, site).await;
-    let _ = site.events.send(Event::PageClosed { page }).await;
+    let mut left = false;
+    let code = pump(&mut socket, queue, page, site, &mut left).await;
+    let _ = site.events.send(Event::PageClosed { page, left }).await;
     if let Some(code) = code {
         let frame = CloseFrame { code, reason: "".into() };
         let _ = timeout(Duration::from_secs(2), socket.close(Some(frame))).await;
@@ -148,6 +149,7 @@ async fn pump(
     mut queue: mpsc::Receiver<PageOut>,
     page: PageId,
     site: &Site,
+    left: &mut bool,
 ) -> Option<CloseCode> {
     let mut heard = Instant::now();
     let mut next_ping = heard + PING;
@@ -163,6 +165,10 @@ async fn pump(
                         site.events.send(Event::PageText { page, text }).await.ok()?;
                     }
                     Ok(Message::Binary(_)) => return Some(CloseCode::Unsupported),
+                    // A browser says so when its page is closed or reloaded, and cannot when its radio is gone.
+                    Ok(Message::Close(frame)) => {
+                        *left = frame.is_some_and(|frame| matches!(frame.code, CloseCode::Normal | CloseCode::Away));
+                    }
                     // Pings and closes are answered by tungstenite while we read on.
                     Ok(_) => {}
                     Err(Error::Capacity(_)) => return Some(CloseCode::Size),
