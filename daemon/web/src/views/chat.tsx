@@ -36,13 +36,13 @@ export function ChatDrawer({ call, act, close }: { call: CallView; act: Actions;
         ))}
         <div ref={end} />
       </div>
-      <form onSubmit={send}>
+      {call.state !== "ended" && <form onSubmit={send}>
         <input
           ref={input} type="text" value={text} maxLength={LONGEST} placeholder={t("chatInput")} aria-label={t("chatInput")} enterkeyhint="send"
           autocomplete="off" data-testid="chat-input" onInput={(event) => setText(event.currentTarget.value)}
         />
         <button type="submit" class="round small go" aria-label={t("chatSend")} disabled={text.trim() === ""} data-testid="chat-send"><SendIcon /></button>
-      </form>
+      </form>}
     </section>
   );
 }

@@ -46,7 +46,7 @@ export function Stage({ call, state, act }: { call: CallView; state: State; act:
           {call.connectedAt !== null && (
             <p class="line">
               <Timer since={call.connectedAt} until={call.endedAt} />
-              {call.quality && <Line call={call} quality={call.quality} />}
+              {call.quality && !over && <Line call={call} quality={call.quality} />}
             </p>
           )}
           {call.peerLost && !over && <p class="soft small" role="status">{t("peerLost")}</p>}
