@@ -61,7 +61,7 @@ async function start(): Promise<void> {
   });
 
   window.truca = {
-    stats: async () => (await app.currentCall()?.stats()) ?? NO_STATS,
+    stats: async () => (await app.stats()) ?? NO_STATS,
     state: () => {
       const { page, wire, me, node, nodes, call, incoming } = store.state;
       return { page, wire, me, node, nodes, call: call && { id: call.id, state: call.state, reason: call.reason }, incoming: incoming?.id ?? null };

@@ -95,6 +95,15 @@ export class Call {
     return this.view.state === "ended";
   }
 
+  /** Ours, and nobody has accepted it yet. */
+  get inviting(): boolean {
+    return this.view.outgoing && !this.accepted;
+  }
+
+  get invitationSaid(): boolean {
+    return this.said;
+  }
+
   /** What to tell a node that has forgotten the call; null when it cannot go on. */
   get restorable(): RestoreCall | null {
     if (!this.accepted || !this.peer || this.over) return null;
@@ -144,7 +153,11 @@ export class Call {
     this.limitConnecting();
     const connection = this.connect(true);
     for (const candidate of this.early.splice(0)) void connection.candidate(candidate);
-    this.receive(() => connection.answer(invited.sdp));
+    this.receive(async () => {
+      // Again, since in a glare the answer may come before the first check.
+      await this.verify("offer", invited.sdp, invited.signature);
+      await connection.answer(invited.sdp);
+    });
     await this.incoming;
   }
 
