@@ -343,19 +343,19 @@ const es: Dictionary = {
   end_error: "El router no ha aceptado la llamada",
 };
 
-const all: Record<string, Dictionary> = { en, ca, es };
+const all: ReadonlyMap<string, Dictionary> = new Map([["en", en], ["ca", ca], ["es", es]]);
 
 /** The first language that the person reads and we write; else English. */
 export function pickLanguage(wanted: readonly string[]): string {
   for (const tag of wanted) {
     const base = tag.toLowerCase().split("-")[0] ?? "";
-    if (base in all) return base;
+    if (all.has(base)) return base;
   }
   return "en";
 }
 
 export const language = pickLanguage(globalThis.navigator?.languages ?? []);
-const words = all[language] ?? en;
+const words = all.get(language) ?? en;
 
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   return words[key].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
