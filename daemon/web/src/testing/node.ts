@@ -30,7 +30,7 @@ export class FakeSocket implements SocketLike {
 
   hello(): void {
     this.onopen?.();
-    this.say("hello", { version: 1, node: { id: "node", name: "casa" }, challenge: "dare", trucad: "0", resume_s: 30 });
+    this.say("hello", { version: 1, node: { id: "node", name: "casa", boot: 7 }, challenge: "dare", trucad: "0", resume_s: 30 });
   }
 
   named(name: string): Fields[] {

@@ -18,7 +18,7 @@ export interface IceServer {
 
 export interface Hello {
   version: number;
-  node: NodeRef;
+  node: NodeRef & { boot: number };
   challenge: string;
   trucad: string;
   resume_s: number;

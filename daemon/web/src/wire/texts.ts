@@ -10,9 +10,10 @@ export const signInText = (node: string, challenge: string, address: string): st
 export const attachmentText = (
   address: string,
   node: string,
+  boot: number,
   counter: number,
   status: "here" | "gone",
-): string => lines("truca-attachment-1", address, node, String(counter), status);
+): string => lines("truca-attachment-1", address, node, String(boot), String(counter), status);
 
 export const mediaText = (call: string, kind: DescriptionKind, fingerprint: string): string =>
   lines("truca-media-1", call, kind, fingerprint);

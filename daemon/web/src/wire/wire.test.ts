@@ -18,8 +18,8 @@ describe("signing in", () => {
     expect(body.signature).toBe("signed:truca-sign-in-1|node|dare|nuria@node");
     expect(body.attachment).toEqual({
       counter: 2,
-      here: "signed:truca-attachment-1|nuria@node|node|2|here",
-      gone: "signed:truca-attachment-1|nuria@node|node|3|gone",
+      here: "signed:truca-attachment-1|nuria@node|node|7|2|here",
+      gone: "signed:truca-attachment-1|nuria@node|node|7|3|gone",
     });
   });
 

@@ -20,6 +20,7 @@ export type WireState =
   | "connecting" // no socket yet, or none any more
   | "greeted" //    the node has said hello; nobody has signed in
   | "signing" //    sign-in or resume is under way
+  | "replaced" //   another tab of this browser signed in; `start` takes the session back
   | "refused" //    the node refused the sign-in; see `refused`
   | "ready";
 
@@ -94,7 +95,7 @@ export class Wire {
 
   /** The network may be back, or another one: do not wait for timers. */
   nudge(): void {
-    if (this.state === "off") return;
+    if (this.state === "off" || this.state === "replaced") return;
     if (this.link) this.link.probe();
     else this.open();
   }
@@ -239,7 +240,14 @@ export class Wire {
 
   private onBye(reason: string): void {
     if (reason === "signed_out") this.stop();
-    else if (reason === "overflow" || reason === "replaced") this.forgetSession();
+    else if (reason === "overflow") this.forgetSession();
+    else if (reason === "replaced") {
+      // Another tab has the session now: coming back by ourselves would take it away again, and so on.
+      this.forgetSession();
+      this.link?.drop();
+      this.link = null;
+      this.become("replaced");
+    }
   }
 
   private deliver(message: InboundMessage): void {
@@ -277,8 +285,8 @@ export class Wire {
     const counter = await signer.nextCounter();
     const [signature, here, gone] = await Promise.all([
       signer.sign(signInText(node.id, challenge, address)),
-      signer.sign(attachmentText(address, node.id, counter, "here")),
-      signer.sign(attachmentText(address, node.id, counter + 1, "gone")),
+      signer.sign(attachmentText(address, node.id, node.boot, counter, "here")),
+      signer.sign(attachmentText(address, node.id, node.boot, counter + 1, "gone")),
     ]);
     if (this.link !== link) return; // the socket died meanwhile
     const body = { ...profile, key: signer.key, signature, attachment: { counter, here, gone } };
