@@ -161,9 +161,10 @@ export class Connection {
   }
 
   private add(kind: "audio" | "video", track: MediaStreamTrack | null): void {
-    const direction = track ? "sendrecv" : "recvonly";
-    const transceiver = this.pc.addTransceiver(track ?? kind, { direction, streams: [this.own.stream] });
-    if (track) this.limit(transceiver.sender);
+    // addTrack and not addTransceiver: when both sides add at once, the one
+    // that rolls back finds its track again in the other's media section.
+    if (track) this.limit(this.pc.addTrack(track, this.own.stream));
+    else this.pc.addTransceiver(kind, { direction: "recvonly" });
   }
 
   private async give(transceiver: RTCRtpTransceiver, track: MediaStreamTrack): Promise<void> {
