@@ -2,6 +2,8 @@
 
 // Clippy's allowance for tests does not reach the helpers of an integration test
 #![allow(clippy::unwrap_used)]
+// This is not the runtime's thread
+#![allow(clippy::disallowed_methods)]
 
 use std::{
     fs,
