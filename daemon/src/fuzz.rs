@@ -15,8 +15,11 @@ use crate::host::{
     uci,
 };
 
-/// All entries, by the names of their targets.
-pub const ENTRIES: &[(&str, fn(&[u8]))] = &[("stun", stun), ("uci", uci)];
+/// An entry point and the name of its target.
+pub type Entry = (&'static str, fn(&[u8]));
+
+/// All entries.
+pub const ENTRIES: &[Entry] = &[("stun", stun), ("uci", uci)];
 
 /// A datagram on the STUN port.
 pub fn stun(data: &[u8]) {

@@ -3,6 +3,9 @@
 //! It finds less than libFuzzer does, but it runs wherever the tests run, and keeps a crash that was once
 //! found (put its input among the seeds) from coming back.
 
+// Clippy's allowance for tests does not reach the helpers of an integration test
+#![allow(clippy::unwrap_used)]
+
 use std::{fs, path::PathBuf};
 
 /// How many mutations of each target's seeds are tried.

@@ -1,6 +1,9 @@
 //! Our STUN responder against `stun-rs`, an implementation that is not ours: it writes requests that we read,
 //! and reads every answer that we write (RFC 8489). Only the codec: no socket.
 
+// Clippy's allowance for tests does not reach the helpers of an integration test
+#![allow(clippy::unwrap_used)]
+
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;

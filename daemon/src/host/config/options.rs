@@ -1,11 +1,15 @@
 //! The one table of options: what `/etc/config/truca` may say, what it means when it says nothing, and how
 //! it is explained. Reading, `--help` and the reference in the documentation all come from it.
 
-use std::{fmt::Write as _, net::IpAddr, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use log::LevelFilter;
 
-use super::{Draft, Error, is_own_address};
+use super::{Error, draft::Draft};
 
 /// One option.
 #[derive(Debug)]
@@ -136,7 +140,8 @@ fn name(text: &str) -> Option<String> {
 }
 
 fn address(text: &str) -> Option<IpAddr> {
-    text.parse().ok().filter(|ip| is_own_address(*ip))
+    // What can be listened on or told to others
+    text.parse().ok().filter(|ip: &IpAddr| !ip.is_multicast() && *ip != IpAddr::V4(Ipv4Addr::BROADCAST))
 }
 
 fn number(text: &str, least: u32, most: u32) -> Option<u32> {

@@ -1,6 +1,6 @@
 //! What a configuration says, and what is said about a wrong one.
 
-use super::*;
+use super::{options::TABLE, *};
 
 fn read(text: &str) -> (Config, Vec<Warning>) {
     Config::read(Path::new("truca"), text.as_bytes(), &Overrides::default()).unwrap()

@@ -30,6 +30,25 @@ const LINKS: Columns = &[
     ("ID", "id"),
 ];
 
+/// What of a status comes first, from what people look for to what is for experts; the rest follows.
+const STATUS: &[&str] = &[
+    "node",
+    "version",
+    "uptime_s",
+    "pages",
+    "fingerprint",
+    "people",
+    "here",
+    "calls",
+    "sessions",
+    "accounts",
+    "members_alive",
+    "members_known",
+    "links",
+    "records",
+    "rss_kib",
+];
+
 /// The answer to a command as text that ends with a line end.
 pub fn print(command: &str, answer: &Value) -> String {
     let list = |columns, none: &str| match answer[command].as_array() {
@@ -60,9 +79,11 @@ fn table(columns: Columns, rows: &[Value]) -> String {
 
 /// Turns `{"node":{"id":…}}` into `node id` and its value.
 fn flatten(prefix: &str, object: &Map<String, Value>, lines: &mut Vec<Vec<String>>) {
-    for (field, value) in object {
-        let unit = ["_s", "_kib"].iter().find_map(|unit| field.strip_suffix(unit)).unwrap_or(field);
-        let name = clean(&format!("{prefix}{}", unit.replace('_', " ")));
+    let mut fields: Vec<_> = object.iter().collect();
+    fields.sort_by_key(|(field, _)| STATUS.iter().position(|known| known == field).unwrap_or(STATUS.len()));
+    for (field, value) in fields {
+        let name = ["_s", "_kib"].iter().find_map(|unit| field.strip_suffix(unit)).unwrap_or(field);
+        let name = clean(&format!("{prefix}{}", name.replace('_', " ")));
         match value {
             Value::Object(inner) => flatten(&format!("{name} "), inner, lines),
             _ => lines.push(vec![name, cell(field, value)]),
@@ -107,7 +128,7 @@ fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),
         1024..1_048_576 => format!("{} KiB", bytes / 1024),
-        _ => format!("{}.{} MiB", bytes >> 20, (bytes % 1_048_576) * 10 >> 20),
+        _ => format!("{}.{} MiB", bytes >> 20, ((bytes % 1_048_576) * 10) >> 20),
     }
 }
 

@@ -114,20 +114,18 @@ fn status_is_printed_with_units_and_without_control_characters() {
         "counters": {"bad_datagrams": 2}
     });
     let text = print("status", &answer);
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines.sort_unstable();
     assert_eq!(
-        lines,
+        text.lines().collect::<Vec<_>>(),
         [
-            "counters bad datagrams  2",
-            "fingerprint             -",
-            "members alive           3",
             "node id                 aaaq",
             "node name               ca?[2Jsa",
-            "pages                   https://10.0.0.1:8443/, https://[fd00::1]:8443/",
-            "rss                     3.2 MiB",
-            "uptime                  1 d 2 h",
             "version                 0.1.0",
+            "uptime                  1 d 2 h",
+            "pages                   https://10.0.0.1:8443/, https://[fd00::1]:8443/",
+            "fingerprint             -",
+            "members alive           3",
+            "rss                     3.2 MiB",
+            "counters bad datagrams  2",
         ]
     );
 }
