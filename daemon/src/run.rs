@@ -123,7 +123,7 @@ struct Running {
     sockets: membership::Sockets,
     doors: Rc<listen::Shared>,
     stun_counters: stun::SharedCounters,
-    stun_addresses: Vec<String>,
+    stun: BTreeMap<SocketAddr, task::JoinHandle<std::io::Result<()>>>,
     mdns: Option<Mdns>,
 }
 
@@ -147,8 +147,6 @@ impl Running {
 
         let loopback = config.listen.iter().all(std::net::IpAddr::is_loopback);
         let mut sockets = membership::Sockets::default();
-        let stun_counters = stun::SharedCounters::default();
-        let mut stun_addresses = Vec::new();
         let mut opened = 0;
         for ip in &config.listen {
             let door = match listen::bind(SocketAddr::new(*ip, config.port)) {
@@ -169,15 +167,6 @@ impl Running {
             sockets
                 .bind(address, events.clone())
                 .map_err(|error| format!("cannot listen on UDP {address}: {error}"))?;
-            let address = SocketAddr::new(*ip, config.stun_port);
-            match (config.stun_port != 0).then(|| stun::bind(address)) {
-                Some(Ok(socket)) => {
-                    stun_addresses.push(address.to_string());
-                    task::spawn_local(stun::serve(socket, stun_counters.clone()));
-                }
-                Some(Err(error)) => log::warn!("no STUN on UDP {address}: {error}"),
-                None => {}
-            }
             opened += 1;
         }
         if opened == 0 {
@@ -203,11 +192,12 @@ impl Running {
             links: BTreeMap::new(),
             sockets,
             doors,
-            stun_counters,
-            stun_addresses,
+            stun_counters: stun::SharedCounters::default(),
+            stun: BTreeMap::new(),
             mdns,
             config,
         };
+        running.serve_stun();
         running.carry_out();
         Ok(running)
     }
@@ -282,9 +272,40 @@ impl Running {
         }
     }
 
+    /// Answers STUN on every address that there is now.
+    fn serve_stun(&mut self) {
+        if self.config.stun_port == 0 {
+            return;
+        }
+        let wanted: Vec<SocketAddr> = interfaces::stun_addresses(&self.config.listen)
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, self.config.stun_port))
+            .collect();
+        self.stun.retain(|address, serving| {
+            let keep = wanted.contains(address) && !serving.is_finished();
+            if !keep {
+                serving.abort();
+            }
+            keep
+        });
+        for address in wanted {
+            if self.stun.contains_key(&address) {
+                continue;
+            }
+            match stun::bind(address) {
+                Ok(socket) => {
+                    let serving = task::spawn_local(stun::serve(socket, self.stun_counters.clone()));
+                    self.stun.insert(address, serving);
+                }
+                Err(error) => log::warn!("no STUN on UDP {address}: {error}"),
+            }
+        }
+    }
+
     /// Interfaces come and go, and so do the addresses behind names.
     fn look_around(&mut self) {
         let now = self.now();
+        self.serve_stun();
         if let Ok(settings) = settings(&self.config) {
             self.node.set_settings(now, settings);
         }
@@ -355,7 +376,10 @@ impl Running {
                 .iter()
                 .map(|(name, count)| ((*name).to_owned(), Value::from(*count)))
                 .collect();
-            return Some(json!({ "addresses": self.stun_addresses, "counters": counters }));
+            return Some({
+                let addresses: Vec<String> = self.stun.keys().map(SocketAddr::to_string).collect();
+                json!({ "addresses": addresses, "counters": counters })
+            });
         }
         let mut report = self.node.report(now, command)?;
         if command == "status" {

@@ -8,6 +8,9 @@ use std::net::IpAddr;
 
 use truca_core::directory::record::MAX_ADDRESSES;
 
+/// Most addresses that STUN is answered on.
+const MAX_SOCKETS: usize = 32;
+
 /// Interfaces that LAN clients are on, by the names that OpenWrt gives them.
 fn is_lan(name: &str) -> bool {
     name.starts_with("br-lan")
@@ -26,6 +29,23 @@ fn is_global(ip: &IpAddr) -> bool {
             !ip.is_loopback() && !ip.is_unicast_link_local() && !ip.is_unspecified() && !ip.is_multicast()
         }
     }
+}
+
+/// The addresses to answer STUN on, one socket each: from a wildcard socket the kernel would choose the answer's
+/// source by the route back, and a client's NAT drops an answer that comes from another address.
+pub fn stun_addresses(listen: &[IpAddr]) -> Vec<IpAddr> {
+    if listen.iter().all(|ip| !ip.is_unspecified()) {
+        return listen.to_vec();
+    }
+    let found = if_addrs::get_if_addrs().unwrap_or_default();
+    let listened = |ip: &IpAddr| listen.iter().any(|own| own.is_ipv4() == ip.is_ipv4());
+    let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    found
+        .iter()
+        .map(if_addrs::Interface::ip)
+        .filter(|ip| listened(ip) && !link_local(ip))
+        .take(MAX_SOCKETS)
+        .collect()
 }
 
 /// What to tell others: what the owner says, else the addresses listened on, else those of the interfaces.

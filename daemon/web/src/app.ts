@@ -121,6 +121,10 @@ export class App implements Actions {
     this.store.set({ newDevice: null });
   }
 
+  useHere(): void {
+    this.wire.comeBack();
+  }
+
   // What the wire says.
 
   private wireEvents(): WireEvents {

@@ -45,6 +45,8 @@ export interface Actions {
   micAnswer(how: "again" | "listen" | "cancel"): void;
   trustDevice(): void;
   settings(open: boolean): void;
+  /** Takes the session back from another tab. */
+  useHere(): void;
   rename(display: string): Promise<string | null>;
 }
 

@@ -6,10 +6,16 @@ import { t, type Key } from "../text";
 import { MicIcon } from "./icons";
 import { Dialog } from "./parts";
 
-export function Banner({ state }: { state: State }) {
+export function Banner({ state, act }: { state: State; act: Actions }) {
   const talking = state.call !== null && state.call.state !== "ended";
   return (
     <div role="status" class="banner-place">
+      {state.wire === "replaced" && (
+        <div class="banner" data-testid="banner" data-state={state.wire}>
+          {t("bannerReplaced")}
+          <button type="button" class="text-button" data-testid="use-here" onClick={() => act.useHere()}>{t("useHere")}</button>
+        </div>
+      )}
       {state.waiting && (
         <div class="banner" data-testid="banner" data-state={state.wire}>
           <i class="spin" aria-hidden="true" />

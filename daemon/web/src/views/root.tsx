@@ -24,12 +24,12 @@ export function Root({ store, act }: { store: Store; act: Actions | null }) {
   if (state.page === "insecure" || state.page === "no_rtc") return <BlockedPage why={state.page} />;
   if (state.page === "loading" || !act) return <main class="door"><Mark /></main>;
   if (state.page === "name") {
-    return <><Banner state={state} /><NamePage state={state} act={act} /></>;
+    return <><Banner state={state} act={act} /><NamePage state={state} act={act} /></>;
   }
   const { call, incoming, me } = state;
   return (
     <>
-      <Banner state={state} />
+      <Banner state={state} act={act} />
       <div class={call ? "home in-call" : "home"}>
         <aside class="side" aria-label={t("people")}><PeoplePane state={state} act={act} /></aside>
         {(wide || call) && (

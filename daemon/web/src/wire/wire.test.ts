@@ -7,6 +7,19 @@ afterEach(() => void vi.useRealTimers());
 
 const text = (n: number, what = "hi") => ({ n, call: "c", text: what });
 
+describe("another tab", () => {
+  it("takes the session, and this one stays away until it is asked back", async () => {
+    const { wire, signIn, sockets, states } = wired();
+    (await signIn()).say("bye", { reason: "replaced" });
+    await vi.advanceTimersByTimeAsync(60_000);
+    wire.nudge();
+    expect(sockets.length).toBe(1);
+    expect(states[states.length - 1]).toBe("replaced");
+    wire.comeBack();
+    expect(sockets.length).toBe(2);
+  });
+});
+
 describe("signing in", () => {
   it("signs the challenge and both attachments, as the protocol writes them", async () => {
     const { wire, socket } = wired();

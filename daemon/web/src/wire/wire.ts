@@ -20,7 +20,7 @@ export type WireState =
   | "connecting" // no socket yet, or none any more
   | "greeted" //    the node has said hello; nobody has signed in
   | "signing" //    sign-in or resume is under way
-  | "replaced" //   another tab of this browser signed in; `start` takes the session back
+  | "replaced" //   another tab of this browser signed in; `comeBack` takes the session back
   | "refused" //    the node refused the sign-in; see `refused`
   | "ready";
 
@@ -91,6 +91,11 @@ export class Wire {
     this.profile = profile;
     if (this.state === "off") this.open();
     else if (this.state === "greeted" || this.state === "refused") void this.sendSignIn();
+  }
+
+  /** Takes the session back from another tab. */
+  comeBack(): void {
+    if (this.state === "replaced") this.open();
   }
 
   /** The network may be back, or another one: do not wait for timers. */
