@@ -136,6 +136,13 @@ export class Person {
     await input.waitFor();
   }
 
+  async closesChat() {
+    const input = this.see('chat-input');
+    if (!(await input.isVisible())) return;
+    await this.see('chat-toggle').click();
+    await input.waitFor({ state: 'hidden' });
+  }
+
   async writes(text) {
     await this.opensChat();
     await this.see('chat-input').fill(text);
@@ -156,13 +163,19 @@ export class Person {
 
   /** Back to the list of people, whatever is on the stage. */
   async closesStage() {
-    const hangup = this.see('hangup');
-    if (await hangup.isVisible()) await hangup.click();
-    const close = this.see('stage-close');
-    if (await this.see('stage').isVisible()) {
-      await close.click();
-      await this.see('stage').waitFor({ state: 'hidden' });
+    const stage = this.see('stage');
+    if (!(await stage.isVisible())) return;
+    if ((await stage.getAttribute('data-state')) !== 'ended') {
+      await this.hangsUp();
+      await this.stageIs('ended');
     }
+    await this.see('stage-close').click();
+    await stage.waitFor({ state: 'hidden' });
+  }
+
+  /** Until nothing rings here any more. */
+  async isQuiet(ms = 10_000) {
+    await this.see('incoming').waitFor({ state: 'hidden', timeout: ms });
   }
 
   /** The view as it is now, on a phone and on a desk. */
