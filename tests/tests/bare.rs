@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::net::TcpStream;
-use truca_tests::{page, websocket};
+use truca_tests::{Result, page, websocket};
 
 struct Server(Child, SocketAddr);
 
@@ -19,17 +19,17 @@ impl Drop for Server {
     }
 }
 
-fn start(program: &str, arguments: &[&str]) -> Server {
-    let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+fn start(program: &str, arguments: &[&str]) -> Result<Server> {
+    let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("ready ").unwrap().parse().unwrap();
-    Server(child, address)
+    BufReader::new(child.stdout.take().ok_or("no pipe")?).read_line(&mut line)?;
+    let address = line.trim().strip_prefix("ready ").ok_or("not ready")?.parse()?;
+    Ok(Server(child, address))
 }
 
 #[tokio::test]
 async fn the_relay_joins_its_connections_in_pairs_and_answers_when_told_to() {
-    let server = start(env!("CARGO_BIN_EXE_bare-relay"), &["--answer"]);
+    let server = start(env!("CARGO_BIN_EXE_bare-relay"), &["--answer"]).unwrap();
     let mut sockets = Vec::new();
     for _ in 0..2 {
         let stream = TcpStream::connect(server.1).await.unwrap();
@@ -43,7 +43,7 @@ async fn the_relay_joins_its_connections_in_pairs_and_answers_when_told_to() {
 
 #[test]
 fn the_echo_echoes() {
-    let server = start(env!("CARGO_BIN_EXE_bare-echo"), &[]);
+    let server = start(env!("CARGO_BIN_EXE_bare-echo"), &[]).unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket.send_to(b"hola", server.1).unwrap();
