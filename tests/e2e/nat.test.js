@@ -11,7 +11,7 @@ import { scenario } from './lib/scenario.js';
 describe('three routers in a line, each masquerading the same LAN', () => {
   let lab, browsers = [], anna, carla;
   const stage = () => ({ lab, people: [anna, carla] });
-  const scene = (name, body, ms) => scenario(name, stage, body, ms);
+  const scene = (name, body, options) => scenario(name, stage, body, options);
 
   before(async () => {
     lab = await Lab.up('nat');
@@ -23,14 +23,14 @@ describe('three routers in a line, each masquerading the same LAN', () => {
     await lab?.down();
   }, { timeout: 60_000 });
 
-  scene('nodes find each other although all have the address 192.168.1.1 too', () => lab.joined());
+  scene('nodes find each other although all have the address 192.168.1.1 too', () => lab.joined(), { cornerstone: true });
 
   scene('people sign in and see each other', async () => {
     anna = await (await Person.at(browsers[0], lab.node(1), 'Anna')).signIn();
     carla = await (await Person.at(browsers[1], lab.node(3), 'Carla')).signIn();
     await anna.sees(carla);
     await carla.sees(anna);
-  });
+  }, { cornerstone: true });
 
   scene('an audio call through both translations: chat both ways, video added, hung up', async () => {
     await connect(anna, carla);

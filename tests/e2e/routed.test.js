@@ -13,7 +13,7 @@ import { until } from './lib/until.js';
 describe('three routers in a line, routed', () => {
   let lab, browsers = [], anna, biel, carla, dora;
   const stage = () => ({ lab, people: [anna, biel, carla, dora] });
-  const scene = (name, body, ms) => scenario(name, stage, body, ms);
+  const scene = (name, body, options) => scenario(name, stage, body, options);
 
   before(async () => {
     lab = await Lab.up('routed');
@@ -25,7 +25,7 @@ describe('three routers in a line, routed', () => {
     await lab?.down();
   }, { timeout: 60_000 });
 
-  scene('nodes find each other by mDNS on the link and by membership beyond', () => lab.joined());
+  scene('nodes find each other by mDNS on the link and by membership beyond', () => lab.joined(), { cornerstone: true });
 
   scene('plain http explains the warning, shows the real fingerprint and leads to https', async () => {
     const [browser] = browsers;
@@ -61,7 +61,7 @@ describe('three routers in a line, routed', () => {
     await both(anna, biel, (person) => person.sees(carla));
     await carla.sees(anna);
     await anna.picture('people');
-  });
+  }, { cornerstone: true });
 
   scene('a name that is taken at this node is refused with words', async () => {
     const twin = await Person.at(browsers[0], lab.node(1), 'Anna');

@@ -68,6 +68,14 @@ export class Lab {
     }
   }
 
+  /** After a failed scenario: every daemon runs, every wire is whole. */
+  async recover() {
+    for (const node of this.nodes) {
+      await node.mendPages().catch(() => {}); // most are not cut
+      if (node.process.gone) await node.start();
+    }
+  }
+
   async down() {
     await Promise.all(this.nodes.map((node) => node.stop()));
     await run(lab, ['down'], { env: { ...process.env, LAB: prefix } });

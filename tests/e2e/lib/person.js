@@ -173,6 +173,14 @@ export class Person {
     await stage.waitFor({ state: 'hidden' });
   }
 
+  /** Away with whatever is on the screen; for after a failure. */
+  async tidies() {
+    if (this.page.isClosed()) return;
+    const decline = this.see('decline');
+    if (await decline.isVisible()) await decline.click({ timeout: 3_000 });
+    await this.closesStage();
+  }
+
   /** Until nothing rings here any more. */
   async isQuiet(ms = 10_000) {
     await this.see('incoming').waitFor({ state: 'hidden', timeout: ms });
