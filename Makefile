@@ -1,0 +1,76 @@
+# `make` or `make help` lists what can be done. Long recipes are scripts in tools/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test unit e2e bench sim size fuzz lint web daemon lab-up lab-down lab-shell clean
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+WEB := daemon/web
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
+  $(wildcard $(WEB)/*.html $(WEB)/*.ts $(WEB)/tsconfig*.json)
+
+help: ## This list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+run: daemon ## Two federated nodes on this machine, until Ctrl-C; LAN=1 lets phones of the same Wi-Fi in
+	@exec tools/run.sh
+
+test: unit e2e ## All tests; the end-to-end ones need root (SKIP_E2E=1 leaves them out)
+
+unit: daemon ## Tests of the daemon, the protocol's examples and the page, without namespaces
+	cargo test --locked --workspace
+	npm --prefix $(WEB) test --silent
+
+e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed or E2E=nat runs one half
+	@tools/e2e.sh
+
+bench: web ## Costs beside bare servers: a table, and target/bench/results.jsonl
+	@tools/need.sh rust
+	cargo build --locked --release -p trucad -p truca-tests --bins
+	cargo build --locked --profile openwrt -p trucad
+	TRUCA_OPENWRT=$(TARGET)/openwrt/trucad BENCH_OUT=$(TARGET)/bench/results.jsonl $(TARGET)/release/bench $(BENCH)
+
+sim: web ## Many nodes in virtual time; SEED=N repeats a run
+	@tools/need.sh rust
+	cargo test --locked --release -p truca-tests --test sim -- --nocapture
+
+size: web ## Sizes of the daemon as it goes on a router
+	@tools/need.sh rust
+	@tools/size.sh
+
+fuzz: web ## Every fuzz target for FUZZ_SECONDS (60)
+	@tools/need.sh rust
+	@tools/fuzz.sh
+
+lint: web ## Format, clippy, types, shell scripts, licences
+	@tools/need.sh rust
+	@tools/lint.sh
+
+web: $(WEB)/dist/index.html ## The call page, built once for embedding
+
+daemon: web ## The daemon, quickly built
+	@tools/need.sh rust
+	cargo build --locked -p trucad
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json
+	@tools/need.sh node
+	cd $(WEB) && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+$(WEB)/dist/index.html: $(WEB)/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd $(WEB) && npm run --silent build
+	@touch $@
+
+lab-up: ## A mesh of namespaces to try things in: MODE=routed|nat NODES=3
+	@tests/lab/lab.sh up
+
+lab-down: ## Takes it away
+	@tests/lab/lab.sh down
+
+lab-shell: ## A shell inside: NODE=n1 is a router, NODE=c1 the laptop behind it
+	@tests/lab/lab.sh shell $(NODE)
+
+clean: ## Removes everything that was built
+	rm -rf $(TARGET) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots daemon/fuzz/target

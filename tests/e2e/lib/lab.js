@@ -1,0 +1,165 @@
+// The lab and the daemons in it: namespaces by tests/lab/lab.sh, one real trucad in each node.
+
+import { execFile, spawn } from 'node:child_process';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { until } from './until.js';
+
+const run = promisify(execFile);
+const here = path.dirname(fileURLToPath(import.meta.url));
+export const root = path.resolve(here, '../../..');
+const lab = path.join(root, 'tests/lab/lab.sh');
+const target = process.env.CARGO_TARGET_DIR ? path.resolve(root, process.env.CARGO_TARGET_DIR) : path.join(root, 'target');
+export const out = path.join(target, 'e2e');
+const trucad = path.resolve(root, process.env.TRUCA ?? path.join(target, 'debug/trucad'));
+const prefix = process.env.LAB ?? 'truca';
+
+export const namespace = (name) => `${prefix}-${name}`;
+const inside = (name, ...command) => run('ip', ['netns', 'exec', namespace(name), ...command]);
+
+/** A line of nodes, each with its daemon. */
+export class Lab {
+  /** Builds the namespaces and starts a daemon in every node, discovery by mDNS and nothing else. */
+  static async up(mode, nodes = 3) {
+    if (!existsSync(trucad)) throw new Error(`no daemon at ${trucad}: cargo build -p trucad, or set TRUCA`);
+    const logs = path.join(out, mode);
+    rmSync(logs, { recursive: true, force: true });
+    mkdirSync(logs, { recursive: true });
+    await run(lab, ['up'], { env: { ...process.env, MODE: mode, NODES: String(nodes), LAB: prefix } });
+    const self = new Lab(mode, logs);
+    for (let i = 1; i <= nodes; i++) self.nodes.push(new Node(i, mode, logs, self.state));
+    await Promise.all(self.nodes.map((node) => node.start()));
+    return self;
+  }
+
+  constructor(mode, logs) {
+    this.mode = mode;
+    this.logs = logs;
+    this.nodes = [];
+    this.state = mkdtempSync(path.join(tmpdir(), 'truca-e2e-'));
+  }
+
+  /** Node 1 is n1. */
+  node(i) {
+    return this.nodes[i - 1];
+  }
+
+  /** Until every node counts every node as alive. */
+  async joined(ms = 30_000) {
+    const all = this.nodes.length;
+    for (const node of this.nodes) {
+      await until(`${node.name} sees ${all} nodes`, async () => (await node.status()).members_alive, (n) => n === all, ms);
+    }
+  }
+
+  /** Fills the log directory with what each node says of itself: for the reader of a failure. */
+  async describe() {
+    for (const node of this.nodes) {
+      for (const what of ['status', 'members', 'accounts', 'links', 'stun']) {
+        try {
+          node.note(`ctl ${what}: ${JSON.stringify(await node.ctl(what))}`);
+        } catch (error) {
+          node.note(`ctl ${what}: ${error.message.trim().split('\n').at(-1)}`);
+        }
+      }
+    }
+  }
+
+  /** After a failed scenario: every daemon runs, every wire is whole. */
+  async recover() {
+    for (const node of this.nodes) {
+      await node.mendPages().catch(() => {}); // most are not cut
+      if (node.process.gone) await node.start();
+    }
+  }
+
+  async down() {
+    await Promise.all(this.nodes.map((node) => node.stop()));
+    await run(lab, ['down'], { env: { ...process.env, LAB: prefix } });
+    rmSync(this.state, { recursive: true, force: true });
+  }
+}
+
+/** One router's daemon. Its state directory outlives a kill, as flash does. */
+class Node {
+  constructor(i, mode, logs, state) {
+    this.name = `n${i}`;
+    this.lan = mode === 'nat' ? '192.168.1.1' : `10.13.${i}.1`;
+    this.page = `https://${this.lan}:8443/`;
+    this.explain = `http://${this.lan}:8080/`;
+    this.log = path.join(logs, `${this.name}.log`);
+    this.stateDir = path.join(state, this.name);
+    this.runDir = path.join(state, `${this.name}.run`);
+    mkdirSync(this.stateDir, { recursive: true });
+    mkdirSync(this.runDir, { recursive: true });
+    this.process = null;
+  }
+
+  async start() {
+    const log = openSync(this.log, 'a');
+    const from = readFileSync(this.log, 'utf8').length;
+    const args = ['--config', '/dev/null', '--state', this.stateDir, '--run-dir', this.runDir, '--name', this.name, '--log', 'debug'];
+    this.process = spawn('ip', ['netns', 'exec', namespace(this.name), trucad, ...args], { stdio: ['ignore', log, log] });
+    closeSync(log);
+    const child = this.process;
+    child.on('exit', (code, signal) => {
+      child.gone = `${this.name}: trucad ended (code ${code}, signal ${signal})`;
+    });
+    await until(`${this.name} is ready`, () => {
+      if (child.gone) throw new Error(`${child.gone}; see ${this.log}`);
+      return readFileSync(this.log, 'utf8').slice(from);
+    }, (text) => /\bready\b/.test(text), 20_000);
+  }
+
+  /** As a power cut does it. */
+  async kill() {
+    await this.#end('SIGKILL');
+    this.note('killed by the test');
+  }
+
+  async stop() {
+    if (this.process && !this.process.gone) await this.#end('SIGTERM');
+  }
+
+  async #end(signal) {
+    const child = this.process;
+    if (child.gone) return;
+    const over = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal); // `ip netns exec` has become trucad: this is its process
+    const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await over;
+    clearTimeout(late);
+  }
+
+  async ctl(what) {
+    const { stdout } = await run(trucad, ['ctl', '--run-dir', this.runDir, '--json', what], { timeout: 5_000 });
+    return JSON.parse(stdout);
+  }
+
+  status() {
+    return this.ctl('status');
+  }
+
+  note(text) {
+    appendFileSync(this.log, `-- e2e: ${text}\n`);
+  }
+
+  /**
+   * Cuts the wire between this node and its LAN's pages: every TCP segment to or from the page port is
+   * answered with a reset, so that both ends lose the socket, and new connections are refused.
+   */
+  async cutPages() {
+    await inside(this.name, 'nft', `
+      table inet cut {
+        chain in { type filter hook input priority -10; policy accept; iifname "br-lan" tcp dport 8443 reject with tcp reset; }
+        chain out { type filter hook output priority -10; policy accept; oifname "br-lan" tcp sport 8443 reject with tcp reset; }
+      }`);
+  }
+
+  async mendPages() {
+    await inside(this.name, 'nft', 'delete table inet cut');
+  }
+}

@@ -1,0 +1,202 @@
+// A person with a browser on one node's LAN: what they do and what they see, in the page's own words.
+
+import { chromium } from 'playwright-core';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { namespace, root } from './lab.js';
+import { until } from './until.js';
+
+const launcher = fileURLToPath(new URL('chromium.sh', import.meta.url));
+const screenshots = path.join(root, 'tests/e2e/screenshots');
+mkdirSync(screenshots, { recursive: true });
+export const phone = { width: 360, height: 740 };
+export const desk = { width: 1280, height: 800 };
+
+/** Starts a browser in a client's namespace (`c1`). */
+export function browserIn(client) {
+  return chromium.launch({
+    executablePath: launcher,
+    env: { ...process.env, TRUCA_NS: namespace(client) },
+    timeout: 60_000,
+    args: [
+      '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      '--use-fake-device-for-media-stream=fps=10', '--autoplay-policy=no-user-gesture-required',
+    ],
+  });
+}
+
+/** A picture of 320x240 at 10 frames a second whatever the page asks for: two cores carry several browsers. */
+function smallPicture() {
+  const { mediaDevices } = navigator;
+  if (!mediaDevices) return;
+  const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+  mediaDevices.getUserMedia = (constraints) => {
+    const video = constraints?.video ? { width: 320, height: 240, frameRate: 10 } : false;
+    return ask({ ...constraints, video });
+  };
+}
+
+export class Person {
+  /**
+   * A browser profile of their own at `node`'s page. Permission for microphone and camera is given, as by a
+   * person who pressed "allow" (but not by a browser flag, which would hide the page's `.local` candidates).
+   */
+  static async at(browser, node, name, viewport = phone) {
+    const context = await browser.newContext({
+      ignoreHTTPSErrors: true,
+      permissions: ['microphone', 'camera'],
+      reducedMotion: 'reduce',
+      viewport,
+    });
+    await context.addInitScript(smallPicture);
+    const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    const self = new Person(context, page, node, name);
+    page.on('console', (message) => self.heard.push(`${message.type()}: ${message.text()}`));
+    page.on('pageerror', (error) => self.heard.push(`uncaught: ${error.stack ?? error}`));
+    await page.goto(node.page);
+    return self;
+  }
+
+  constructor(context, page, node, name) {
+    this.context = context;
+    this.page = page;
+    this.node = node;
+    this.name = name;
+    this.heard = [];
+  }
+
+  see(hook) {
+    return this.page.getByTestId(hook);
+  }
+
+  async signIn() {
+    await this.see('name-input').fill(this.name);
+    await this.see('name-submit').click();
+    await this.see('people-search').waitFor();
+    return this;
+  }
+
+  /** The other's row in the list of people. The test's names are ASCII, so the address begins with them. */
+  row(other) {
+    return this.page.locator(`[data-testid="person"][data-address^="${other.name.toLowerCase()}@"]`);
+  }
+
+  /** Until the other is shown as here (or away). */
+  async sees(other, here = true, ms = 30_000) {
+    await this.row(other).and(this.page.locator(`[data-here="${here}"]`)).waitFor({ timeout: ms });
+  }
+
+  async rings(other, media = 'audio') {
+    await this.sees(other);
+    await this.row(other).click();
+    await this.see(`call-${media}`).click();
+    await this.see('stage').waitFor();
+  }
+
+  async isRungBy(other, ms = 20_000) {
+    await this.see('incoming').waitFor({ timeout: ms });
+    const from = await this.see('incoming-from').first().textContent();
+    if (!from.includes(other.name)) throw new Error(`${this.name} is rung by "${from}", not by ${other.name}`);
+  }
+
+  async answers(how = 'answer') {
+    await this.see(how).click();
+  }
+
+  /** Until the call's stage is in this state; when it has ended, for one of these reasons. */
+  async stageIs(state, reasons = [], ms = 20_000) {
+    const read = () => this.page.evaluate(() => {
+      const stage = document.querySelector('[data-testid="stage"]');
+      return stage ? { state: stage.dataset.state, reason: stage.dataset.reason } : { state: 'none' };
+    });
+    const seen = await until(`${this.name}'s stage is ${state}`, read, (now) => now.state === state, ms);
+    if (reasons.length && !reasons.includes(seen.reason)) {
+      throw new Error(`${this.name}'s call ended with "${seen.reason}", not with ${reasons.join(' or ')}`);
+    }
+  }
+
+  /** What getStats says, as the page sums it up. */
+  stats() {
+    return this.page.evaluate(() => window.truca.stats());
+  }
+
+  /** Until each of these counters has grown by `by` from where it stands now. */
+  async hearsMore(counters = ['audioFrames'], by = 20, ms = 20_000) {
+    const before = await this.stats();
+    return until(`${this.name}'s ${counters.join(', ')} grow by ${by} from ${JSON.stringify(before)}`,
+      () => this.stats(), (now) => counters.every((c) => now[c] - (before?.[c] ?? 0) >= by), ms);
+  }
+
+  async opensChat() {
+    const input = this.see('chat-input');
+    if (!(await input.isVisible())) await this.see('chat-toggle').click();
+    await input.waitFor();
+  }
+
+  async closesChat() {
+    const input = this.see('chat-input');
+    if (!(await input.isVisible())) return;
+    await this.see('chat-toggle').click();
+    await input.waitFor({ state: 'hidden' });
+  }
+
+  async writes(text) {
+    await this.opensChat();
+    await this.see('chat-input').fill(text);
+    await this.see('chat-send').click();
+  }
+
+  async reads(text, ms = 15_000) {
+    await this.opensChat();
+    const line = this.page.locator('[data-testid="chat-message"]:not([data-mine="true"])').filter({ hasText: text });
+    await line.first().waitFor({ timeout: ms });
+    const times = await line.count();
+    if (times !== 1) throw new Error(`${this.name} reads "${text}" ${times} times`);
+  }
+
+  async hangsUp() {
+    await this.see('hangup').click();
+  }
+
+  /** Back to the list of people, whatever is on the stage. */
+  async closesStage() {
+    const stage = this.see('stage');
+    if (!(await stage.isVisible())) return;
+    if ((await stage.getAttribute('data-state')) !== 'ended') {
+      await this.hangsUp();
+      await this.stageIs('ended');
+    }
+    await this.see('stage-close').click();
+    await stage.waitFor({ state: 'hidden' });
+  }
+
+  /** Away with whatever is on the screen; for after a failure. */
+  async tidies() {
+    if (this.page.isClosed()) return;
+    const decline = this.see('decline');
+    if (await decline.isVisible()) await decline.click({ timeout: 3_000 });
+    await this.closesStage();
+  }
+
+  /** Until nothing rings here any more. */
+  async isQuiet(ms = 10_000) {
+    await this.see('incoming').waitFor({ state: 'hidden', timeout: ms });
+  }
+
+  /** The view as it is now, on a phone and on a desk. */
+  async picture(view) {
+    const before = this.page.viewportSize();
+    for (const size of [phone, desk]) {
+      await this.page.setViewportSize(size);
+      await this.page.screenshot({ path: path.join(screenshots, `${view}-${size.width}x${size.height}.png`) });
+    }
+    await this.page.setViewportSize(before);
+  }
+
+  async leaves() {
+    await this.context.close();
+  }
+}

@@ -1,0 +1,55 @@
+// Every LAN is 192.168.1.0/24 behind its node's masquerade (qMp roaming mode): only the STUN of other nodes
+// tells a browser where it can be reached, and stray datagrams must not spoil the hole (DESIGN section 6).
+
+import assert from 'node:assert/strict';
+import { after, before, describe } from 'node:test';
+import { addVideo, chat, connect, hangUp, pairs } from './lib/call.js';
+import { Lab } from './lib/lab.js';
+import { browserIn, Person } from './lib/person.js';
+import { scenario } from './lib/scenario.js';
+
+describe('three routers in a line, each masquerading the same LAN', () => {
+  let lab, browsers = [], anna, carla;
+  const stage = () => ({ lab, people: [anna, carla] });
+  const scene = (name, body, options) => scenario(name, stage, body, options);
+
+  before(async () => {
+    lab = await Lab.up('nat');
+    browsers = await Promise.all(['c1', 'c3'].map(browserIn));
+  }, { timeout: 90_000 });
+
+  after(async () => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    await lab?.down();
+  }, { timeout: 60_000 });
+
+  scene('nodes find each other although all have the address 192.168.1.1 too', () => lab.joined(), { cornerstone: true });
+
+  scene('people sign in and see each other', async () => {
+    anna = await (await Person.at(browsers[0], lab.node(1), 'Anna')).signIn();
+    carla = await (await Person.at(browsers[1], lab.node(3), 'Carla')).signIn();
+    await anna.sees(carla);
+    await carla.sees(anna);
+  }, { cornerstone: true });
+
+  scene('an audio call through both translations: chat both ways, video added, hung up', async () => {
+    await connect(anna, carla);
+    await throughTranslation();
+    await chat(anna, carla);
+    await addVideo(anna, carla);
+    await hangUp(carla, anna);
+  });
+
+  scene('a video call the other way round', async () => {
+    await connect(carla, anna, { media: 'video', answer: 'answer-video' });
+    await carla.hearsMore(['framesDecoded', 'videoFrames']);
+    await anna.hearsMore(['framesDecoded', 'videoFrames']);
+    await throughTranslation();
+    await hangUp(anna, carla);
+  });
+
+  async function throughTranslation() {
+    const seen = await pairs(anna, carla);
+    for (const { remote } of seen) assert.match(remote, /^(srflx|prflx)$/, `the pairs are ${JSON.stringify(seen)}`);
+  }
+});

@@ -1,0 +1,197 @@
+#!/bin/bash
+# A mesh on one machine: N nodes in a line, each with a LAN and one client on it.
+#
+#     c1        c2        c3          truca-c1 … truca-cN   clients: eth0, default route to their node
+#      |         |         |
+#    [n1]======[n2]======[n3]         truca-n1 … truca-nN   nodes: br-lan, mesh0 (west), mesh1 (east)
+#
+# Commands
+#   up            build it (what was there before goes away first)
+#   set           load the firewall again, with other switches; open flows are forgotten where possible
+#   down          end what runs inside and take everything away
+#   show          addresses, routes and firewall of every node
+#   shell NAME    a shell in n1, c3, …
+#   exec NAME …   a command in n1, c3, …
+#
+# Switches (environment)
+#   MODE=routed|nat          routed: LAN of node i is 10.13.i.0/24, no translation (LibreMesh)
+#                            nat: every LAN is 192.168.1.0/24, masqueraded by its node (qMp roaming)
+#   NODES=3                  how many nodes, 2 to 50
+#   INPUT=accept|drop|reject what a node does with stray UDP from the mesh; default: drop in nat, accept in routed
+#   MASQ=                    nat only: random, fully-random or persistent (nft masquerade flags)
+#   LAB=truca                prefix of the namespaces, so that two labs can stand side by side
+#
+# Addresses: node i is 10.99.0.i/32 on lo; the link between i and i+1 is 10.99.(100+i).0/24 with the
+# nodes' own numbers as hosts; client i is host 100+i of its LAN. It needs root, iproute2 and nftables.
+set -euo pipefail
+
+LAB=${LAB:-truca}
+MODE=${MODE:-routed}
+NODES=${NODES:-3}
+MASQ=${MASQ:-}
+case $MODE in
+  routed) INPUT=${INPUT:-accept} ;;
+  nat) INPUT=${INPUT:-drop} ;;
+  *) echo "lab: MODE is routed or nat, not '$MODE'" >&2; exit 2 ;;
+esac
+case $INPUT in accept | drop | reject) ;; *) echo "lab: INPUT is accept, drop or reject, not '$INPUT'" >&2; exit 2 ;; esac
+case $MASQ in '' | random | fully-random | persistent) ;; *) echo "lab: MASQ is empty, random, fully-random or persistent, not '$MASQ'" >&2; exit 2 ;; esac
+if ! [[ $NODES =~ ^[0-9]+$ ]] || ((NODES < 2 || NODES > 50)); then
+  echo "lab: NODES is a number from 2 to 50, not '$NODES'" >&2
+  exit 2
+fi
+
+ns() { echo "$LAB-$1"; }
+lan() { if [ "$MODE" = nat ]; then echo 192.168.1; else echo "10.13.$1"; fi; }
+all() { ip netns list | awk -v p="$LAB-" 'index($1, p) == 1 && substr($1, length(p) + 1) ~ /^[nc][0-9]+$/ { print $1 }'; }
+
+need() {
+  [ "$(id -u)" = 0 ] || { echo "lab: namespaces need root (try sudo)" >&2; exit 1; }
+  local tool
+  for tool in ip nft; do
+    command -v "$tool" >/dev/null || { echo "lab: '$tool' is missing (Debian: apt-get install iproute2 nftables)" >&2; exit 1; }
+  done
+}
+
+# Node i's firewall. Its own ports are open to the mesh; what else comes unasked over UDP meets INPUT. This
+# matters in nat mode: an accepted stray packet leaves a conntrack entry that spoils the hole it came for.
+firewall() {
+  local i=$1 stray='' post=''
+  if [ "$INPUT" != accept ]; then
+    stray="iifname \"mesh*\" udp dport { 3478, 5353, 8443, 49152-49407 } accept
+    iifname \"mesh*\" meta l4proto udp counter $INPUT"
+  fi
+  if [ "$MODE" = nat ]; then
+    post="chain post {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname \"mesh*\" ip saddr 192.168.1.0/24 counter masquerade $MASQ
+  }"
+  fi
+  ip netns exec "$(ns "n$i")" nft -f - <<N
+table inet lab
+delete table inet lab
+table inet lab {
+  chain in {
+    type filter hook input priority filter; policy accept;
+    ct state established,related accept
+    $stray
+  }
+  $post
+}
+N
+}
+
+node() {
+  local i=$1 n c
+  n=$(ns "n$i") c=$(ns "c$i")
+  ip netns add "$n"
+  ip netns add "$c"
+  ip -n "$n" link set lo up
+  ip -n "$c" link set lo up
+  ip netns exec "$n" sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0
+  ip -n "$n" addr add "10.99.0.$i/32" dev lo
+  ip -n "$n" link add br-lan type bridge
+  ip -n "$n" addr add "$(lan "$i").1/24" dev br-lan
+  ip link add lan0 netns "$n" type veth peer name eth0 netns "$c"
+  ip -n "$n" link set lan0 master br-lan up
+  ip -n "$n" link set br-lan up
+  ip -n "$c" addr add "$(lan "$i").$((100 + i))/24" dev eth0
+  ip -n "$c" link set eth0 up
+  ip -n "$c" route add default via "$(lan "$i").1"
+}
+
+# The link between node i and the next. mesh1 is a node's eastern side, mesh0 its western; the first node
+# has no western side and the last no eastern.
+link() {
+  local i=$1 j=$(($1 + 1)) west east
+  west=$(ns "n$i") east=$(ns "n$j")
+  ip link add mesh1 netns "$west" type veth peer name mesh0 netns "$east"
+  ip -n "$west" addr add "10.99.$((100 + i)).$i/24" dev mesh1
+  ip -n "$east" addr add "10.99.$((100 + i)).$j/24" dev mesh0
+  ip -n "$west" link set mesh1 up
+  ip -n "$east" link set mesh0 up
+}
+
+# Static routes along the line, in place of a routing daemon.
+routes() {
+  local i=$1 j n via k
+  n=$(ns "n$i")
+  for ((j = 1; j <= NODES; j++)); do
+    ((j == i)) && continue
+    if ((j > i)); then via=10.99.$((100 + i)).$((i + 1)); else via=10.99.$((99 + i)).$((i - 1)); fi
+    # The main address as source: what a routing daemon of the mesh sets too.
+    ip -n "$n" route add "10.99.0.$j/32" via "$via" src "10.99.0.$i"
+    if [ "$MODE" = routed ]; then ip -n "$n" route add "10.13.$j.0/24" via "$via"; fi
+  done
+  for ((k = 1; k < NODES; k++)); do
+    if ((k > i)); then
+      ip -n "$n" route add "10.99.$((100 + k)).0/24" via "10.99.$((100 + i)).$((i + 1))"
+    elif ((k < i - 1)); then
+      ip -n "$n" route add "10.99.$((100 + k)).0/24" via "10.99.$((99 + i)).$((i - 1))"
+    fi
+  done
+}
+
+up() {
+  down
+  local i
+  for ((i = 1; i <= NODES; i++)); do node "$i"; done
+  for ((i = 1; i < NODES; i++)); do link "$i"; done
+  for ((i = 1; i <= NODES; i++)); do routes "$i"; firewall "$i"; done
+  echo "lab: $NODES nodes, MODE=$MODE INPUT=$INPUT${MASQ:+ MASQ=$MASQ}; namespaces $(ns n1) … $(ns "n$NODES"), $(ns c1) … $(ns "c$NODES")"
+}
+
+down() {
+  local n pids end
+  for n in $(all); do
+    pids=$(ip netns pids "$n" || true)
+    # shellcheck disable=SC2086 # one word for each process
+    if [ -n "$pids" ]; then kill $pids 2>/dev/null || true; fi
+  done
+  end=$((SECONDS + 5))
+  for n in $(all); do
+    while pids=$(ip netns pids "$n") && [ -n "$pids" ]; do
+      # shellcheck disable=SC2086
+      if ((SECONDS >= end)); then kill -9 $pids 2>/dev/null || true; fi
+      sleep 0.1
+    done
+    ip netns del "$n"
+  done
+}
+
+firewalls() {
+  local n i=0
+  for n in $(all); do
+    case $n in "$LAB"-n*) i=$((i + 1)); firewall "${n#"$LAB"-n}" ;; *) continue ;; esac
+    if command -v conntrack >/dev/null; then ip netns exec "$n" conntrack -F 2>/dev/null || true; fi
+  done
+  if ((i == 0)); then echo "lab: nothing is up" >&2; exit 1; fi
+}
+
+show() {
+  local n
+  for n in $(all); do
+    echo "== $n"
+    ip -n "$n" -br address
+    ip -n "$n" route
+    case $n in "$LAB"-n*) ip netns exec "$n" nft list ruleset ;; esac
+  done
+}
+
+inside() {
+  local name=${1:-}
+  [ -n "$name" ] || { echo "lab: which one? n1, c1, …" >&2; exit 2; }
+  all | grep -qx "$(ns "$name")" || { echo "lab: no namespace $(ns "$name"); is the lab up? ($0 up)" >&2; exit 1; }
+  shift
+  exec ip netns exec "$(ns "$name")" "$@"
+}
+
+case ${1:-} in
+  up) need; up ;;
+  set) need; firewalls ;;
+  down) need; down ;;
+  show) need; show ;;
+  shell) need; inside "${2:-}" env PS1="[${2:-}] \w \$ " bash --norc -i ;;
+  exec) need; shift; inside "$@" ;;
+  *) echo "usage: $0 up|set|down|show|shell NAME|exec NAME COMMAND…" >&2; exit 2 ;;
+esac

@@ -1,0 +1,235 @@
+//! A real `trucad` as a child process, on loopback and free ports, with state of its own. Dropped: killed.
+
+use std::{
+    env, fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::Result;
+
+/// How long a daemon may take to be ready, or to end when asked.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often we look.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What a daemon is started with.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The node's name; empty: `casa`.
+    pub name: String,
+    /// The UCI configuration; empty: all defaults.
+    pub config: String,
+    /// Static peers.
+    pub peers: Vec<SocketAddr>,
+    /// The program; `None`: see [`program`].
+    pub program: Option<PathBuf>,
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    options: Options,
+    directory: PathBuf,
+    ports: [u16; 3],
+}
+
+/// The daemon's program: what `TRUCA` names, or the one beside this test in the target directory.
+pub fn program() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("TRUCA") {
+        return Ok(path.into());
+    }
+    let this = env::current_exe()?;
+    let found =
+        this.ancestors().skip(1).take(3).map(|folder| folder.join("trucad")).find(|path| path.is_file());
+    found.ok_or_else(|| {
+        format!("no trucad near {}: cargo build -p trucad, or set TRUCA", this.display()).into()
+    })
+}
+
+impl Daemon {
+    /// Starts a daemon and waits until it says that it is ready.
+    pub fn start(options: Options) -> Result<Self> {
+        let directory = new_directory()?;
+        let ports = free_ports()?;
+        let child = launch(&options, &directory, ports)?;
+        let mut daemon = Self { child, options, directory, ports };
+        daemon.wait_ready(0)?;
+        Ok(daemon)
+    }
+
+    /// Starts it again with the same state, configuration and ports.
+    pub fn restart(&mut self) -> Result {
+        self.kill()?;
+        let from = self.log().len();
+        self.child = launch(&self.options, &self.directory, self.ports)?;
+        self.wait_ready(from)
+    }
+
+    /// Where pages and links connect.
+    pub fn page(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[0]).into()
+    }
+
+    /// Where plain HTTP is.
+    pub fn http(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[1]).into()
+    }
+
+    /// Where STUN answers.
+    pub fn stun(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[2]).into()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where its state is.
+    pub fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        fs::read(self.directory.join("log"))
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// What the control socket says.
+    pub fn ctl(&self, command: &str) -> Result<Value> {
+        let program = self.options.program.clone().map_or_else(program, Ok)?;
+        let output = Command::new(program)
+            .args(["ctl", "--json", "--run-dir"])
+            .arg(self.directory.join("run"))
+            .arg(command)
+            .output()?;
+        if !output.status.success() {
+            return Err(format!("ctl {command}: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Asks the control socket until `enough` holds.
+    pub fn ctl_until(&self, command: &str, enough: impl Fn(&Value) -> bool) -> Result<Value> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ctl(command)?;
+            if enough(&answer) {
+                return Ok(answer);
+            }
+            if Instant::now() > end {
+                return Err(format!("ctl {command} after {PATIENCE:?}: {answer}\n{}", self.log()).into());
+            }
+            sleep(LOOK);
+        }
+    }
+
+    /// As a power cut does it.
+    pub fn kill(&mut self) -> Result {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        // std sends SIGKILL only
+        let status = Command::new("kill").arg(self.pid().to_string()).status()?;
+        if !status.success() {
+            return Err("kill failed".into());
+        }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if Instant::now() > end {
+                return Err(format!("still running {PATIENCE:?} after SIGTERM\n{}", self.log()).into());
+            }
+            sleep(LOOK);
+        }
+    }
+
+    fn wait_ready(&mut self, from: usize) -> Result {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.get(from..).is_some_and(|new| new.contains("ready")) {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(format!("trucad ended at once ({status}):\n{log}").into());
+            }
+            if Instant::now() > end {
+                return Err(format!("trucad is not ready after {PATIENCE:?}:\n{log}").into());
+            }
+            sleep(LOOK);
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to end and nobody to tell
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("-- log of {} in {}\n{}", self.options.name, self.directory.display(), self.log());
+        } else {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
+    }
+}
+
+fn launch(options: &Options, directory: &Path, [port, http, stun]: [u16; 3]) -> Result<Child> {
+    let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log"))?;
+    fs::write(directory.join("config"), &options.config)?;
+    let program = options.program.clone().map_or_else(program, Ok)?;
+    let name = if options.name.is_empty() { "casa" } else { &options.name };
+    let mut command = Command::new(&program);
+    command.args(["--listen", "127.0.0.1", "--no-mdns", "--log", "info", "--name", name]);
+    command.arg("--config").arg(directory.join("config"));
+    command.arg("--state").arg(directory.join("state")).arg("--run-dir").arg(directory.join("run"));
+    for (option, port) in [("--port", port), ("--http-port", http), ("--stun-port", stun)] {
+        command.arg(option).arg(port.to_string());
+    }
+    for peer in &options.peers {
+        command.arg("--peer").arg(peer.to_string());
+    }
+    let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+    child.map_err(|error| format!("{}: {error}", program.display()).into())
+}
+
+fn new_directory() -> Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let directory = env::temp_dir().join(format!("truca-{}-{count}", std::process::id()));
+    for folder in ["state", "run"] {
+        fs::create_dir_all(directory.join(folder))?;
+    }
+    Ok(directory)
+}
+
+/// Three ports that nobody has now, the first of them for TCP and UDP. Another process can be faster: rare,
+/// and then the daemon says so.
+fn free_ports() -> Result<[u16; 3]> {
+    loop {
+        let (page, http) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+        let stun = UdpSocket::bind("127.0.0.1:0")?;
+        let port = page.local_addr()?.port();
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return Ok([port, http.local_addr()?.port(), stun.local_addr()?.port()]);
+        }
+    }
+}
