@@ -1,7 +1,7 @@
 // The call: the other one large, oneself small, and the buttons under one's
 // thumb. It draws a `CallView`; the call itself is in `call/`.
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { CallView, Ending } from "../call/call";
+import type { CallView, Ending } from "../call/view";
 import type { Quality } from "../call/stats";
 import { startRing } from "../ring";
 import type { Actions, State } from "../state";
