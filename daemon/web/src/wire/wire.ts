@@ -182,7 +182,9 @@ export class Wire {
       typeof body.counter === "number" ? body.counter : undefined,
     );
     const sent = this.outbox.get(Number(body.id));
-    if (sent && error.code === "too_fast") {
+    if (error.code === "too_fast" && Number(body.id) === this.watchId) {
+      this.env.timers.set(() => this.state === "ready" && this.sendWatch(), TOO_FAST_MS);
+    } else if (sent && error.code === "too_fast") {
       this.env.timers.set(() => this.again(sent), TOO_FAST_MS);
     } else if (sent && error.code === "not_signed_in" && this.state === "ready") {
       this.forgetSession();
