@@ -68,6 +68,8 @@ pub enum Event {
     PageClosed {
         /// Which page.
         page: PageId,
+        /// Whether the page said goodbye (closed or reloaded), rather than vanished.
+        left: bool,
     },
     /// A node link is open: mutual TLS is done and the other side has proven this key.
     LinkOpened {

@@ -1,2 +1,69 @@
 //! The daemon's entry: arguments, configuration, run.
-fn main() {}
+
+use std::{fmt::Display, io::Write as _, path::Path, process::ExitCode};
+
+use trucad::host::{
+    args::{self, Command},
+    config::{Config, DEFAULT_FILE, Overrides},
+    ctl, log,
+};
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run(overrides)) => match load(&overrides) {
+            Ok(config) => {
+                log::start(config.log_level);
+                trucad::run::run(config, &overrides)
+            }
+            Err(code) => code,
+        },
+        Ok(Command::Check(overrides)) => match load(&overrides) {
+            Ok(_) => say("ok\n"),
+            Err(code) => code,
+        },
+        Ok(Command::Ctl { overrides, json, command }) => match load(&overrides) {
+            Ok(config) => ask(&config.run_dir, &command, json),
+            Err(code) => code,
+        },
+        Ok(Command::Help) => say(&args::help()),
+        Ok(Command::Version) => say(&args::version()),
+        Err(error) => fail(&error, error.exit_code()),
+    }
+}
+
+/// Reads the configuration and shows its warnings.
+fn load(overrides: &Overrides) -> Result<Config, ExitCode> {
+    let file = overrides.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+    match Config::load(overrides) {
+        Ok((config, warnings)) => {
+            for warning in warnings {
+                complain(&format_args!("{} {warning}", file.display()));
+            }
+            Ok(config)
+        }
+        Err(error) => Err(fail(&error, error.exit_code())),
+    }
+}
+
+fn ask(run_dir: &Path, command: &str, json: bool) -> ExitCode {
+    match ctl::ask(run_dir, command) {
+        Ok(answer) if json => say(&format!("{answer}\n")),
+        Ok(answer) => say(&ctl::print(command, &answer)),
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    // `trucad ctl accounts | head` is no failure
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn fail(error: &dyn Display, code: u8) -> ExitCode {
+    complain(error);
+    ExitCode::from(code)
+}
+
+fn complain(what: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "trucad: {what}");
+}

@@ -68,12 +68,12 @@ impl Device {
         Ok(BASE64URL_NOPAD.encode(signature.as_ref()))
     }
 
-    /// The attachment to `node`, with its `gone`; the counter is used up.
-    pub fn attachment(&mut self, address: &str, node: &str) -> Result<Value> {
+    /// The attachment to `node` since its start number `boot`, with its `gone`; the counter is used up.
+    pub fn attachment(&mut self, address: &str, node: &str, boot: u64) -> Result<Value> {
         let here = self.counter + 2;
         self.counter = here;
         let sign = |counter: u64, state| {
-            self.sign(&["truca-attachment-1", address, node, &counter.to_string(), state])
+            self.sign(&["truca-attachment-1", address, node, &boot.to_string(), &counter.to_string(), state])
         };
         Ok(json!({ "counter": here, "here": sign(here, "here")?, "gone": sign(here + 1, "gone")? }))
     }
@@ -86,6 +86,7 @@ pub struct Page {
     pub device: Device,
     /// The node that answered, from its `hello`.
     pub node: String,
+    boot: u64,
     /// The address of the person, once signed in.
     pub address: String,
     /// What brings the session back.
@@ -113,6 +114,7 @@ impl Page {
             socket,
             device,
             node: String::new(),
+            boot: 0,
             address: String::new(),
             token: String::new(),
             challenge: String::new(),
@@ -123,6 +125,7 @@ impl Page {
         };
         let hello = page.event("hello").await?;
         page.node = text(&hello["node"]["id"])?;
+        page.boot = hello["node"]["boot"].as_u64().ok_or("hello without boot")?;
         page.challenge = text(&hello["challenge"])?;
         Ok(page)
     }
@@ -136,7 +139,7 @@ impl Page {
     pub async fn sign_in_as(&mut self, name: &str, display: &str) -> Result<Value> {
         let address = format!("{name}@{}", self.node);
         let signature = self.device.sign(&["truca-sign-in-1", &self.node, &self.challenge, &address])?;
-        let attachment = self.device.attachment(&address, &self.node)?;
+        let attachment = self.device.attachment(&address, &self.node, self.boot)?;
         let key = self.device.key();
         let fields = json!({ "name": name, "display": display, "key": key, "signature": signature, "attachment": attachment });
         let signed_in = self.ask("sign_in", fields).await?;

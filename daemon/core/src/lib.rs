@@ -5,12 +5,17 @@
 //! `poll_output`, and `poll_timeout` says when `handle_timeout` wants to be called next. That makes every
 //! part testable in virtual time, and the same on a laptop and on a big-endian router.
 //!
-//! Rooms: [`id`] names things, [`wire`] says how they are written, [`stun`] answers Binding requests,
-//! [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings people. The last
-//! three never import one another: the daemon's node moves events between them.
+//! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
+//! Binding requests, [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings
+//! people. The last three never import one another: the daemon's node moves events between them.
 
+pub mod directory;
+pub mod gossip;
 pub mod id;
+pub mod name;
+pub mod signal;
 pub mod stun;
+pub mod wire;
 
 /// Time since the daemon started. Monotonic; says nothing about the date, because routers boot in 1970.
 pub type Time = core::time::Duration;

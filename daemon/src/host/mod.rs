@@ -1,1 +1,10 @@
 //! What the router touches: command line, configuration, identity, log, control socket.
+
+pub mod args;
+pub mod config;
+pub mod ctl;
+pub mod identity;
+pub mod interfaces;
+pub mod log;
+pub mod store;
+pub mod uci;

@@ -1,1 +1,8 @@
 //! What browsers touch: HTTPS, the embedded page, the WebSocket.
+
+pub mod assets;
+pub mod explain;
+pub mod http;
+mod request;
+mod respond;
+pub mod ws;

@@ -1,0 +1,326 @@
+//! The directory of nodes, people and where they are: signed records, merged without a clock.
+//!
+//! Driven by the daemon's node, which hands in records from gossip, links and its own accounts and takes out
+//! what is new. Every record replaces another with the same key when its counter is larger; an attachment
+//! counts only while its node is alive, which the caller says. Nothing here knows sockets or membership.
+//!
+//! Bounds: [`Limits`]. A record over them is refused and counted; what is known stays.
+
+pub mod record;
+pub mod sync;
+pub mod window;
+
+use std::collections::BTreeMap;
+
+use record::{Account, Attachment, BadRecord, Key, Node, Record, Status};
+use serde::Serialize;
+
+use crate::id::{DeviceId, NodeId};
+use crate::name::{Address, Name};
+
+/// How many records are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Nodes in all.
+    pub nodes: usize,
+    /// Accounts in all.
+    pub accounts: usize,
+    /// Accounts of one home.
+    pub accounts_per_home: usize,
+    /// Attachments in all.
+    pub attachments: usize,
+    /// Devices (and so attachments) of one account.
+    pub devices: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { nodes: 4_096, accounts: 20_000, accounts_per_home: 2_000, attachments: 20_000, devices: 8 }
+    }
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// It is news: pass it on.
+    New(Key),
+    /// The same or a newer one was known.
+    Known,
+    /// A record of this node itself with this counter, newer than what this node knows (it lost a write to
+    /// its flash): it must sign a newer one.
+    Ahead(u32),
+}
+
+/// Why a record was refused. The directory is as it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refused {
+    /// It does not read, or is not written canonically.
+    Malformed,
+    /// The signature does not verify.
+    Signature,
+    /// An account whose home, or an attachment whose account, is not known (yet).
+    Orphan,
+    /// An attachment by a device that the account does not have.
+    Device,
+    /// A bound of [`Limits`] is reached.
+    Full,
+}
+
+impl From<BadRecord> for Refused {
+    fn from(bad: BadRecord) -> Self {
+        match bad {
+            BadRecord::Malformed => Self::Malformed,
+            BadRecord::Signature => Self::Signature,
+        }
+    }
+}
+
+/// How often records were refused, by reason, and how many were merged.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Counters {
+    /// Records that were news.
+    pub merged: u32,
+    /// [`Refused::Malformed`]
+    pub malformed: u32,
+    /// [`Refused::Signature`]
+    pub bad_signature: u32,
+    /// [`Refused::Orphan`]
+    pub orphan: u32,
+    /// [`Refused::Device`]
+    pub wrong_device: u32,
+    /// [`Refused::Full`]
+    pub full: u32,
+}
+
+/// A record with its version hash: what the digest sums.
+#[derive(Debug)]
+struct Entry<T> {
+    record: T,
+    version: u64,
+}
+
+/// The directory.
+#[derive(Debug)]
+pub struct Directory {
+    own: NodeId,
+    limits: Limits,
+    nodes: BTreeMap<NodeId, Entry<Node>>,
+    accounts: BTreeMap<Address, Entry<Account>>,
+    attachments: BTreeMap<(Address, DeviceId), Entry<Attachment>>,
+    digest: sync::Digest,
+    counters: Counters,
+    revision: u32,
+}
+
+impl Directory {
+    /// An empty directory of the node `own`.
+    pub fn new(own: NodeId, limits: Limits) -> Self {
+        Self {
+            own,
+            limits,
+            nodes: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            attachments: BTreeMap::new(),
+            digest: sync::Digest::default(),
+            counters: Counters::default(),
+            revision: 0,
+        }
+    }
+
+    /// Merges an encoded record.
+    ///
+    /// # Errors
+    /// Why it was refused; it is counted, and nothing has changed.
+    pub fn merge(&mut self, encoded: &[u8]) -> Result<Merged, Refused> {
+        let result = Record::decode(encoded).map_err(Refused::from).and_then(|record| self.admit(record));
+        match result {
+            Ok(Merged::New(_)) => {
+                self.counters.merged = self.counters.merged.wrapping_add(1);
+                self.revision = self.revision.wrapping_add(1);
+            }
+            Ok(_) => {}
+            Err(why) => {
+                let counter = match why {
+                    Refused::Malformed => &mut self.counters.malformed,
+                    Refused::Signature => &mut self.counters.bad_signature,
+                    Refused::Orphan => &mut self.counters.orphan,
+                    Refused::Device => &mut self.counters.wrong_device,
+                    Refused::Full => &mut self.counters.full,
+                };
+                *counter = counter.wrapping_add(1);
+            }
+        }
+        result
+    }
+
+    /// Cheap checks first: age and bounds, then who may say so, and the signature (17 ms on a router) last.
+    fn admit(&mut self, record: Record) -> Result<Merged, Refused> {
+        let key = record.key();
+        let version = record.version();
+        if let Some((counter, known)) = self.stamp(&key)
+            && (record.counter(), version) <= (counter, known)
+        {
+            return Ok(Merged::Known);
+        }
+        let known = self.stamp(&key).is_some();
+        match record {
+            Record::Node(record) => {
+                if !known && self.nodes.len() >= self.limits.nodes {
+                    return Err(Refused::Full);
+                }
+                record.verify()?;
+                if record.id() == self.own && known {
+                    return Ok(Merged::Ahead(record.body.counter));
+                }
+                let old = self.nodes.insert(record.id(), Entry { record, version });
+                self.digest.replace(&key, old.map(|old| old.version), version);
+            }
+            Record::Account(record) => {
+                let address = record.address();
+                if !known
+                    && (self.accounts.len() >= self.limits.accounts
+                        || self.accounts_of(record.body.home).count() >= self.limits.accounts_per_home)
+                {
+                    return Err(Refused::Full);
+                }
+                if record.body.devices.len() > self.limits.devices {
+                    return Err(Refused::Full);
+                }
+                let home = self.nodes.get(&record.body.home).ok_or(Refused::Orphan)?;
+                record.verify(&home.record.body.point)?;
+                let old = self.accounts.insert(address, Entry { record, version });
+                self.digest.replace(&key, old.map(|old| old.version), version);
+            }
+            Record::Attachment(record) => {
+                if !known && self.attachments.len() >= self.limits.attachments {
+                    return Err(Refused::Full);
+                }
+                let account = self.accounts.get(&record.address).ok_or(Refused::Orphan)?;
+                if !account.record.body.devices.contains(&record.device()) {
+                    return Err(Refused::Device);
+                }
+                record.verify()?;
+                let place = (record.address.clone(), record.device());
+                let old = self.attachments.insert(place, Entry { record, version });
+                self.digest.replace(&key, old.map(|old| old.version), version);
+            }
+        }
+        Ok(Merged::New(key))
+    }
+
+    /// Puts this node's own record in the place of an older one. Whether it was news.
+    pub fn replace_own_node(&mut self, record: Node) -> bool {
+        let id = record.id();
+        let whole = Record::Node(record.clone());
+        if id != self.own || self.nodes.get(&id).is_some_and(|old| old.record.body.counter >= whole.counter())
+        {
+            return false;
+        }
+        let version = whole.version();
+        let old = self.nodes.insert(id, Entry { record, version });
+        self.digest.replace(&Key::Node(id), old.map(|old| old.version), version);
+        self.revision = self.revision.wrapping_add(1);
+        true
+    }
+
+    /// Counter and version of what is known under a key.
+    fn stamp(&self, key: &Key) -> Option<(u32, u64)> {
+        match key {
+            Key::Node(id) => self.nodes.get(id).map(|e| (e.record.body.counter, e.version)),
+            Key::Account(address) => self.accounts.get(address).map(|e| (e.record.body.counter, e.version)),
+            Key::Attachment(address, device) => {
+                self.attachments.get(&(address.clone(), *device)).map(|e| (e.record.counter, e.version))
+            }
+        }
+    }
+
+    /// The encoded record under a key.
+    pub fn encoded(&self, key: &Key) -> Option<Vec<u8>> {
+        match key {
+            Key::Node(id) => self.nodes.get(id).map(|e| Record::Node(e.record.clone()).encode()),
+            Key::Account(address) => {
+                self.accounts.get(address).map(|e| Record::Account(e.record.clone()).encode())
+            }
+            Key::Attachment(address, device) => {
+                let entry = self.attachments.get(&(address.clone(), *device))?;
+                Some(Record::Attachment(entry.record.clone()).encode())
+            }
+        }
+    }
+
+    /// A node's record.
+    pub fn node(&self, id: &NodeId) -> Option<&Node> {
+        self.nodes.get(id).map(|entry| &entry.record)
+    }
+
+    /// All node records.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().map(|entry| &entry.record)
+    }
+
+    /// A node's name, or nothing when it is not known.
+    pub fn node_name(&self, id: &NodeId) -> &str {
+        self.node(id).map_or("", |node| node.body.name.as_str())
+    }
+
+    /// An account.
+    pub fn account(&self, address: &Address) -> Option<&Account> {
+        self.accounts.get(address).map(|entry| &entry.record)
+    }
+
+    /// All accounts.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values().map(|entry| &entry.record)
+    }
+
+    /// The accounts of one home.
+    pub fn accounts_of(&self, home: NodeId) -> impl Iterator<Item = &Account> {
+        let from = Address { home, name: Name::before_all() };
+        self.accounts
+            .range(from..)
+            .take_while(move |(address, _)| address.home == home)
+            .map(|(_, e)| &e.record)
+    }
+
+    /// One device's attachment, whatever it says.
+    pub fn attachment(&self, address: &Address, device: DeviceId) -> Option<&Attachment> {
+        self.attachments.get(&(address.clone(), device)).map(|entry| &entry.record)
+    }
+
+    /// All attachments of an account, whatever they say.
+    fn attachments_of<'a>(&'a self, address: &'a Address) -> impl Iterator<Item = &'a Attachment> {
+        let from = (address.clone(), DeviceId([0; 16]));
+        self.attachments.range(from..).take_while(move |((of, _), _)| of == address).map(|(_, e)| &e.record)
+    }
+
+    /// Where an account is attached now: devices that are `here`, at nodes that `alive` says are members and
+    /// that have not been restarted since.
+    pub fn here<'a>(
+        &'a self,
+        address: &'a Address,
+        alive: impl Fn(&NodeId) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a Attachment> {
+        self.attachments_of(address).filter(move |a| {
+            let current = self.node(&a.node).is_some_and(|node| node.body.boot == a.boot);
+            a.status == Status::Here && current && alive(&a.node)
+        })
+    }
+
+    /// How many records there are: nodes, accounts, attachments.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.nodes.len(), self.accounts.len(), self.attachments.len())
+    }
+
+    /// What was merged and refused so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Changes whenever a record does.
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+}
+
+#[cfg(test)]
+mod tests;

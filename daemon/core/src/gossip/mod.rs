@@ -1,0 +1,426 @@
+//! Membership and dissemination: `foca` (SWIM) with small identities, authenticated datagrams and records
+//! riding along.
+//!
+//! Driven by the daemon's node: datagrams and time go in, datagrams, membership changes and records that
+//! arrived come out. Who a member is (its key and addresses) is told by [`Gossip::introduce`], from the signed
+//! node records of the directory; members without one are kept but can be neither heard nor spoken to, and
+//! are reported by [`Output::Unknown`], so that the node can ask for their record.
+//!
+//! **Detection time**: a dead member is probed within about 2 periods, suspected at the end of that period,
+//! and declared dead [`SUSPECT`] later: 12 s typically, 20 s at worst at 100 nodes with 5 % loss.
+
+pub mod seal;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::num::{NonZeroU8, NonZeroUsize};
+use std::rc::Rc;
+use std::time::Duration;
+
+use foca::{
+    BroadcastHandler, Config, Foca, Identity, Invalidates, OwnedNotification, PeriodicParams, PostcardCodec,
+    Timer,
+};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use seal::{OVERHEAD, PairKey};
+use serde::{Deserialize, Serialize};
+
+use crate::Time;
+use crate::id::NodeId;
+
+/// How often one member is probed.
+pub const PROBE_PERIOD: Duration = Duration::from_millis(2_000);
+/// How long a direct answer may take before others are asked to try: two radio hops with retries.
+pub const PROBE_RTT: Duration = Duration::from_millis(700);
+/// How long a suspect may refute before it is declared dead.
+pub const SUSPECT: Duration = Duration::from_secs(8);
+/// Stated bound on the time until a death is known everywhere, up to 100 nodes.
+pub const DETECTION: Duration = Duration::from_secs(20);
+/// Largest datagram: fits the smallest IPv6 MTU (1,280) with its headers.
+pub const MAX_DATAGRAM: usize = 1_232;
+/// Largest record that can ride along: what a datagram holds beside a header with two identities.
+pub const MAX_ITEM: usize = 1_000;
+/// Most records waiting to ride along; above it the oldest news waits for the comparison over links instead.
+pub const MAX_BACKLOG: usize = 256;
+
+/// The first 8 bytes of a node id: what fits a datagram. Finding another key for the same 8 bytes takes 2⁶⁴
+/// tries, and would still need the victim's record to be forgotten everywhere first.
+pub type Short = [u8; 8];
+
+/// The short form of a node id.
+pub fn short(id: NodeId) -> Short {
+    let mut short = [0; 8];
+    short.copy_from_slice(&id.0[..8]);
+    short
+}
+
+/// A member, as foca sees it: `generation` grows when it was declared dead and was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    short: Short,
+    generation: u16,
+}
+
+impl Identity for Member {
+    type Addr = Short;
+
+    fn renew(&self) -> Option<Self> {
+        Some(Self { generation: self.generation.wrapping_add(1), ..*self })
+    }
+
+    fn addr(&self) -> Short {
+        self.short
+    }
+
+    fn win_addr_conflict(&self, adversary: &Self) -> bool {
+        // RFC 1982 serial number arithmetic: the generation may wrap
+        (self.generation.wrapping_sub(adversary.generation) as i16) > 0
+    }
+}
+
+/// Hands arrived records to the node; foca's own opinion of what is new is not asked.
+struct Mailbox {
+    arrived: Rc<RefCell<Vec<Vec<u8>>>>,
+    key_of: fn(&[u8]) -> Option<u64>,
+}
+
+/// Which record a queued one replaces.
+struct ItemKey(u64);
+
+impl Invalidates for ItemKey {
+    fn invalidates(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl BroadcastHandler<Member> for Mailbox {
+    type Key = ItemKey;
+    type Error = core::fmt::Error;
+
+    fn receive_item(&mut self, data: &[u8], sender: Option<&Member>) -> Result<Option<ItemKey>, Self::Error> {
+        if sender.is_some() {
+            self.arrived.borrow_mut().push(data.to_vec());
+            return Ok(None);
+        }
+        Ok((self.key_of)(data).map(ItemKey))
+    }
+}
+
+#[derive(Default)]
+struct Effects {
+    sends: Vec<(Member, Vec<u8>)>,
+    timers: Vec<(Duration, Timer<Member>)>,
+    changes: Vec<OwnedNotification<Member>>,
+}
+
+impl foca::Runtime<Member> for &mut Effects {
+    fn notify(&mut self, notification: foca::Notification<'_, Member>) {
+        self.changes.push(notification.to_owned());
+    }
+
+    fn send_to(&mut self, to: Member, data: &[u8]) {
+        self.sends.push((to, data.to_vec()));
+    }
+
+    fn submit_after(&mut self, event: Timer<Member>, after: Duration) {
+        self.timers.push((after, event));
+    }
+}
+
+struct Peer {
+    id: NodeId,
+    agreement: [u8; 32],
+    key: Option<PairKey>,
+    /// Where datagrams go now.
+    address: SocketAddr,
+    /// Where it says that it can be reached; only these are believed as sources.
+    addresses: Vec<SocketAddr>,
+}
+
+/// What gossip wants done or known.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a datagram.
+    Send {
+        /// To.
+        to: SocketAddr,
+        /// Its payload.
+        payload: Vec<u8>,
+    },
+    /// A member is alive.
+    Up(NodeId),
+    /// A member is dead.
+    Down(NodeId),
+    /// A record arrived: merge it, and [`Gossip::spread`] it when it is news.
+    Arrived(Vec<u8>),
+    /// Somebody whose record we do not have speaks to us, or is spoken of.
+    Unknown(Option<SocketAddr>),
+    /// Our generation changed: others must learn it, and it should survive a restart.
+    Generation(u16),
+}
+
+/// What happened to datagrams.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Counters {
+    /// Datagrams accepted.
+    pub received: u32,
+    /// Datagrams sent.
+    pub sent: u32,
+    /// Bytes sent, payload only.
+    pub sent_bytes: u32,
+    /// Too short, too long or of another version.
+    pub malformed: u32,
+    /// From somebody whose record we do not have.
+    pub unknown_sender: u32,
+    /// The authenticator is wrong.
+    pub forged: u32,
+    /// Authentic, but foca could not read it.
+    pub unreadable: u32,
+    /// Records that were too large or too many to ride along.
+    pub not_spread: u32,
+}
+
+/// Membership of one node.
+pub struct Gossip {
+    secret: x25519_dalek::StaticSecret,
+    foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
+    arrived: Rc<RefCell<Vec<Vec<u8>>>>,
+    peers: BTreeMap<Short, Peer>,
+    timers: BTreeMap<(Time, u32), Timer<Member>>,
+    timer_count: u32,
+    outputs: VecDeque<Output>,
+    counters: Counters,
+}
+
+impl Gossip {
+    /// A node alone. `seed` only chooses whom to probe; `key_of` tells which records replace each other.
+    pub fn new(
+        id: NodeId,
+        generation: u16,
+        secret: [u8; 32],
+        seed: u64,
+        key_of: fn(&[u8]) -> Option<u64>,
+    ) -> Self {
+        let arrived = Rc::new(RefCell::new(Vec::new()));
+        let mailbox = Mailbox { arrived: arrived.clone(), key_of };
+        let identity = Member { short: short(id), generation };
+        let rng = SmallRng::seed_from_u64(seed);
+        Self {
+            secret: secret.into(),
+            foca: Foca::with_custom_broadcast(identity, config(), rng, PostcardCodec, mailbox),
+            arrived,
+            peers: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            timer_count: 0,
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Our public agreement key, for our node record.
+    pub fn agreement(secret: [u8; 32]) -> [u8; 32] {
+        x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from(secret)).to_bytes()
+    }
+
+    /// Our generation, for the hello of a link.
+    pub fn generation(&self) -> u16 {
+        self.foca.identity().generation
+    }
+
+    /// Makes a node known: its key, and where it can be reached, best first (not empty). Of two ids with one
+    /// short form the first stays.
+    pub fn introduce(&mut self, id: NodeId, agreement: [u8; 32], addresses: Vec<SocketAddr>) {
+        let Some(&first) = addresses.first() else { return };
+        match self.peers.get_mut(&short(id)) {
+            Some(peer) if peer.id != id => {}
+            Some(peer) => {
+                if peer.agreement != agreement {
+                    peer.agreement = agreement;
+                    peer.key = None;
+                }
+                if !addresses.contains(&peer.address) {
+                    peer.address = first;
+                }
+                peer.addresses = addresses;
+            }
+            None => {
+                self.peers.insert(short(id), Peer { id, agreement, key: None, address: first, addresses });
+                // foca may have known it for longer than we could hear it
+                if self.is_alive(id) {
+                    self.outputs.push_back(Output::Up(id));
+                }
+            }
+        }
+    }
+
+    /// A node has just been reached at this address: datagrams go there from now on.
+    pub fn reached(&mut self, id: NodeId, address: SocketAddr) {
+        if let Some(peer) = self.peers.get_mut(&short(id)).filter(|peer| peer.id == id) {
+            peer.address = address;
+        }
+    }
+
+    /// Where datagrams to a node go now.
+    pub fn address(&self, id: NodeId) -> Option<SocketAddr> {
+        self.peers.get(&short(id)).filter(|peer| peer.id == id).map(|peer| peer.address)
+    }
+
+    /// Asks a node that a link has just been opened to for membership.
+    pub fn join(&mut self, now: Time, id: NodeId, generation: u16) {
+        let mut effects = Effects::default();
+        let _ = self.foca.announce(Member { short: short(id), generation }, &mut effects);
+        self.carry_out(now, effects);
+    }
+
+    /// Lets a record ride along with membership datagrams.
+    pub fn spread(&mut self, record: &[u8]) {
+        if record.len() > MAX_ITEM || self.foca.custom_broadcast_backlog() >= MAX_BACKLOG {
+            self.counters.not_spread = self.counters.not_spread.wrapping_add(1);
+            return;
+        }
+        // the only error is that of our own mailbox, which has none
+        let _ = self.foca.add_broadcast(record);
+    }
+
+    /// A datagram came in. Everything that is not from a known node with its pair key is dropped before foca
+    /// sees it.
+    pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
+        let Some((sender, sealed)) = seal::sender(datagram).filter(|_| datagram.len() <= MAX_DATAGRAM) else {
+            self.counters.malformed = self.counters.malformed.wrapping_add(1);
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&sender) else {
+            self.counters.unknown_sender = self.counters.unknown_sender.wrapping_add(1);
+            self.outputs.push_back(Output::Unknown(Some(from)));
+            return;
+        };
+        let key = *peer.key.get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement));
+        let Some(payload) = key.open(sealed) else {
+            self.counters.forged = self.counters.forged.wrapping_add(1);
+            return;
+        };
+        self.counters.received = self.counters.received.wrapping_add(1);
+        if peer.addresses.contains(&from) {
+            peer.address = from;
+        }
+        let mut effects = Effects::default();
+        let before = self.generation();
+        if let Err(error) = self.foca.handle_data(payload, &mut effects) {
+            if !matches!(error, foca::Error::DataFromOurselves) {
+                self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
+            }
+        }
+        if self.generation() != before {
+            self.outputs.push_back(Output::Generation(self.generation()));
+        }
+        self.carry_out(now, effects);
+        let arrived = core::mem::take(&mut *self.arrived.borrow_mut());
+        self.outputs.extend(arrived.into_iter().map(Output::Arrived));
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
+            let timer = entry.remove();
+            let mut effects = Effects::default();
+            // foca's errors here mean a timer that came late; it goes on by itself
+            let _ = self.foca.handle_timer(timer, &mut effects);
+            self.carry_out(now, effects);
+        }
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Says goodbye to some members, who tell the others.
+    pub fn leave(&mut self, now: Time) {
+        let mut effects = Effects::default();
+        let _ = self.foca.leave_cluster(&mut effects);
+        self.carry_out(now, effects);
+    }
+
+    /// Whether a node is an active member now. Suspects are.
+    pub fn is_alive(&self, id: NodeId) -> bool {
+        self.foca.iter_members().any(|member| member.id().short == short(id))
+    }
+
+    /// All active members whose records we have.
+    pub fn alive(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.foca.iter_members().filter_map(|member| self.peers.get(&member.id().short)).map(|peer| peer.id)
+    }
+
+    /// How many active members there are, with and without records.
+    pub fn len(&self) -> usize {
+        self.foca.num_members()
+    }
+
+    /// Whether this node is alone.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn carry_out(&mut self, now: Time, effects: Effects) {
+        for (after, timer) in effects.timers {
+            self.timer_count = self.timer_count.wrapping_add(1);
+            self.timers.insert((now + after, self.timer_count), timer);
+        }
+        for change in effects.changes {
+            let (member, up) = match change {
+                OwnedNotification::MemberUp(member) => (member, true),
+                OwnedNotification::MemberDown(member) => (member, false),
+                _ => continue,
+            };
+            match (self.peers.get(&member.short), up) {
+                (Some(peer), true) => self.outputs.push_back(Output::Up(peer.id)),
+                (Some(peer), false) => self.outputs.push_back(Output::Down(peer.id)),
+                (None, true) => self.outputs.push_back(Output::Unknown(None)),
+                (None, false) => {}
+            }
+        }
+        for (to, data) in effects.sends {
+            let Some(peer) = self.peers.get_mut(&to.short) else { continue };
+            let key = *peer.key.get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement));
+            let payload = key.seal(&data);
+            self.counters.sent = self.counters.sent.wrapping_add(1);
+            self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
+            self.outputs.push_back(Output::Send { to: peer.address, payload });
+        }
+    }
+}
+
+fn config() -> Config {
+    let some = |seconds_ms, members| {
+        NonZeroUsize::new(members)
+            .map(|num_members| PeriodicParams { frequency: Duration::from_millis(seconds_ms), num_members })
+    };
+    Config {
+        probe_period: PROBE_PERIOD,
+        probe_rtt: PROBE_RTT,
+        num_indirect_probes: NonZeroUsize::MIN.saturating_add(2),
+        max_transmissions: NonZeroU8::MIN.saturating_add(9),
+        suspect_to_down_after: SUSPECT,
+        remove_down_after: Some(Duration::from_secs(3_600)),
+        max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - 1),
+        notify_down_members: true,
+        periodic_announce: some(30_000, 1),
+        periodic_announce_to_down_members: some(15_000, 2),
+        periodic_gossip: some(300, 3),
+    }
+}
+
+#[cfg(test)]
+mod tests;

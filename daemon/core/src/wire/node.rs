@@ -1,0 +1,134 @@
+//! The node wire: frames between two nodes over a link (`docs/protocol.md` section 9).
+//!
+//! Postcard, so the order of variants and fields **is** the protocol: a new variant goes to the end, and
+//! anything else is a new [`VERSION`].
+
+use serde::{Deserialize, Serialize};
+
+use super::bytes::Point;
+use super::page::{Candidate, Description, Kind, Presence, Reason};
+use crate::directory::sync::Item;
+use crate::id::{CallId, DeviceId};
+use crate::name::{Address, Display};
+
+/// The version of the node wire.
+pub const VERSION: u16 = 1;
+
+/// Largest frame, bytes, without its length.
+pub const MAX_FRAME: usize = 65_536;
+
+/// What one node says to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Frame {
+    /// The first frame, both ways.
+    Hello {
+        /// [`VERSION`] of the sender.
+        version: u16,
+        /// The sender's own encoded `Node` record.
+        node: Vec<u8>,
+        /// The sender's generation in the membership.
+        generation: u16,
+    },
+    /// The sender's digest; asks for a comparison.
+    Digest(Vec<u8>),
+    /// Answer to a digest: the sender's items of the buckets that differ. In several frames when they are many.
+    Items {
+        /// The buckets that differ.
+        buckets: Vec<u8>,
+        /// The sender's records there.
+        items: Vec<Item>,
+        /// Whether more frames of this comparison follow.
+        more: bool,
+    },
+    /// Encoded records, in an order that can be merged.
+    Records(Vec<Vec<u8>>),
+    /// Key hashes of records that the sender wants.
+    Want(Vec<u64>),
+    /// Signalling of a call.
+    Call(CallFrame),
+}
+
+/// One device of one person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Device {
+    /// Whose.
+    pub address: Address,
+    /// Which.
+    pub device: DeviceId,
+}
+
+/// Signalling of one call, from a device of the sender to a device of the receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallFrame {
+    /// Which call.
+    pub call: CallId,
+    /// From.
+    pub from: Device,
+    /// To.
+    pub to: Device,
+    /// What happens.
+    pub body: CallBody,
+}
+
+/// Who describes: enough for the other page to check the signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduction {
+    /// What people read.
+    pub display: Display,
+    /// The device's key.
+    pub key: Point,
+    /// The offer or the answer.
+    pub description: Description,
+}
+
+/// What happens in a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallBody {
+    /// Caller → callee: rings.
+    Invite(Introduction),
+    /// Callee → caller: it rings here.
+    Ringing,
+    /// Callee → caller: answered.
+    Accept(Introduction),
+    /// Callee → caller: not answered, and will not be.
+    Refuse(Reason),
+    /// Caller → callee: stop ringing.
+    Cancel(Reason),
+    /// A trickled candidate.
+    Candidate(Candidate),
+    /// Media flows at the sender's page.
+    Connected,
+    /// Renegotiation.
+    Describe(Kind, Description),
+    /// Chat.
+    Message(String),
+    /// The call is over.
+    HangUp(Reason),
+    /// The sender's page went or came.
+    Presence(Presence),
+    /// The sender's node restarted and its page still has the call.
+    Restore,
+    /// The sender still has the call that was to be restored.
+    Restored,
+    /// The sender has no such call.
+    NoSuchCall,
+}
+
+impl Frame {
+    /// Writes the frame.
+    pub fn encode(&self) -> Vec<u8> {
+        // writing to a growing vector fails only when a type cannot be written at all, which tests would show
+        postcard::to_allocvec(self).unwrap_or_default()
+    }
+
+    /// Reads a frame; nothing may follow it.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > MAX_FRAME {
+            return None;
+        }
+        match postcard::take_from_bytes(bytes) {
+            Ok((frame, [])) => Some(frame),
+            _ => None,
+        }
+    }
+}

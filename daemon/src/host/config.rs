@@ -1,0 +1,212 @@
+//! The configuration: from what UCI and the command line say to a [`Config`] that is valid as a whole.
+//!
+//! Driven by `main`, once at the start and at every reload. The options, their defaults and their words are
+//! rows of [`options::TABLE`], from which this reading, `--help` and the reference come. An unknown option is
+//! a warning; a wrong value is an error, and nothing is started with half a configuration.
+
+use std::{
+    fmt, fs, io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use log::LevelFilter;
+use truca_core::id::NodeId;
+
+use super::uci;
+
+mod draft;
+pub mod options;
+#[cfg(test)]
+mod tests;
+
+use draft::Draft;
+use options::Row;
+
+/// Where the configuration is when the command line does not say.
+pub const DEFAULT_FILE: &str = "/etc/config/truca";
+
+/// What the daemon is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The node's name.
+    pub name: String,
+    /// The addresses of ours to listen on.
+    pub listen: Vec<IpAddr>,
+    /// The addresses of ours that others are told; empty: those of the interfaces.
+    pub addresses: Vec<IpAddr>,
+    /// TCP: page and node links; UDP: membership.
+    pub port: u16,
+    /// TCP: the page that leads to HTTPS; 0 for none.
+    pub http_port: u16,
+    /// UDP: STUN; 0 for none.
+    pub stun_port: u16,
+    /// The directory that survives a restart of the router.
+    pub state: PathBuf,
+    /// The directory of the control socket.
+    pub run_dir: PathBuf,
+    /// How much is logged.
+    pub log_level: LevelFilter,
+    /// A certificate chain (PEM) to show instead of our own, and its key.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether to look for nodes by mDNS.
+    pub mdns: bool,
+    /// How much of everything.
+    pub limits: Limits,
+    /// Nodes to link to, whether discovery finds them or not. Disabled ones are left out.
+    pub peers: Vec<Peer>,
+}
+
+/// How much of everything there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions at this node.
+    pub sessions: u32,
+    /// Accounts whose home is this node.
+    pub accounts: u32,
+    /// Sessions of one account.
+    pub sessions_per_account: u32,
+    /// Requests a second from one page; 0 for as many as it likes.
+    pub page_rate: u32,
+}
+
+/// A node to link to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// An address or a host name.
+    pub host: String,
+    /// Its TCP port.
+    pub port: u16,
+    /// Whom to expect there; `None`: whoever it is.
+    pub id: Option<NodeId>,
+}
+
+/// What the command line says beside or instead of the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// The file to read; it must exist, unlike the default one.
+    pub file: Option<PathBuf>,
+    /// Options set by a flag.
+    pub settings: Vec<Setting>,
+    /// Nodes added by `--peer`.
+    pub peers: Vec<String>,
+}
+
+/// An option set by a flag.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The flag, without its dashes.
+    pub flag: &'static str,
+    /// What it sets.
+    pub row: &'static Row,
+    /// To what.
+    pub value: String,
+}
+
+/// Something in the file that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// Where.
+    pub line: u32,
+    /// What.
+    pub what: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.what)
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum Error {
+    /// The file cannot be read.
+    Read(PathBuf, io::Error),
+    /// The file is not UCI.
+    Syntax(PathBuf, uci::Error),
+    /// An option has a value that it cannot have.
+    Value {
+        /// Where: `/etc/config/truca line 3` or `--port`.
+        origin: String,
+        /// The section's type.
+        section: &'static str,
+        /// The option.
+        option: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        allowed: &'static str,
+    },
+}
+
+impl Error {
+    /// What the process ends with: 2, as for a wrong command line.
+    pub fn exit_code(&self) -> u8 {
+        2
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
+            Self::Syntax(path, error) => write!(f, "{} {error}", path.display()),
+            Self::Value { origin, section, option, value, allowed } => write!(
+                f,
+                "{origin}: section `{section}`, option `{option}`: `{value}` is not allowed; it takes {allowed}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Config {
+    /// Reads the file and puts the command line over it.
+    pub fn load(overrides: &Overrides) -> Result<(Self, Vec<Warning>), Error> {
+        let path = overrides.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match read_bounded(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && overrides.file.is_none() => Vec::new(),
+            Err(error) => return Err(Error::Read(path.into(), error)),
+        };
+        Self::read(path, &text, overrides)
+    }
+
+    /// As [`Config::load`], with the file's text in hand.
+    pub fn read(path: &Path, text: &[u8], overrides: &Overrides) -> Result<(Self, Vec<Warning>), Error> {
+        let sections = uci::parse(text).map_err(|error| Error::Syntax(path.into(), error))?;
+        let mut draft = Draft::new();
+        let mut warnings = Vec::new();
+        for section in &sections {
+            draft.add_section(path, section, &mut warnings)?;
+        }
+        draft.add_overrides(overrides)?;
+        Ok((draft.finish(path)?, warnings))
+    }
+}
+
+/// A node name from a host name: `[a-z0-9._-]{1,32}`, or `truca` when nothing of it is left.
+pub fn node_name(hostname: &str) -> String {
+    let mut name: String = hostname
+        .trim()
+        .chars()
+        .map(|c| match c.to_ascii_lowercase() {
+            c if options::is_name_char(c) => c,
+            _ => '-',
+        })
+        .take(32)
+        .collect();
+    name.truncate(name.trim_end_matches('-').len());
+    let name = name.trim_start_matches('-');
+    if name.is_empty() { "truca".into() } else { name.into() }
+}
+
+/// Reads a file, but not much more than the parser takes.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    use io::Read as _;
+    let mut text = Vec::new();
+    fs::File::open(path)?.take(uci::MAX_FILE as u64 + 1).read_to_end(&mut text)?;
+    Ok(text)
+}

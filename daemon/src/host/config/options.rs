@@ -1,0 +1,174 @@
+//! The one table of options: what `/etc/config/truca` may say, what it means when it says nothing, and how
+//! it is explained. Reading, `--help` and the reference in the documentation all come from it.
+
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
+
+use log::LevelFilter;
+
+use super::{Error, draft::Draft};
+
+/// One option.
+#[derive(Debug)]
+pub struct Row {
+    /// The type of its section.
+    pub section: &'static str,
+    /// Its name.
+    pub option: &'static str,
+    /// The flag that sets it, and the word that stands for its value in `--help`.
+    pub flag: Option<(&'static str, &'static str)>,
+    /// Whether it is a list.
+    pub list: bool,
+    /// What it is when nothing is said; items of a list are separated by spaces.
+    pub default: &'static str,
+    /// What it takes, in words.
+    pub allowed: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// Puts a value; `None` when it is not allowed.
+    pub(super) put: fn(&mut Draft, &str) -> Option<()>,
+    /// Empties a list.
+    pub(super) clear: fn(&mut Draft),
+}
+
+impl Row {
+    /// The error for a value that is not allowed.
+    pub(super) fn refuse(&self, origin: String, value: &str) -> Error {
+        // A value can be 4 KiB; its beginning is enough to find it
+        let value = value.chars().take(64).collect();
+        Error::Value { origin, section: self.section, option: self.option, value, allowed: self.allowed }
+    }
+}
+
+/// Expands to a row; the parts in brackets are for options with a flag and for lists.
+macro_rules! row {
+    ($section:literal $option:literal $([$flag:literal $word:literal])? = $default:literal, $allowed:literal, $help:literal, $put:expr $(, clear $clear:expr)?) => {
+        Row {
+            section: $section,
+            option: $option,
+            flag: row!(@flag $($flag $word)?),
+            list: row!(@list $($clear)?),
+            default: $default,
+            allowed: $allowed,
+            help: $help,
+            put: $put,
+            clear: row!(@clear $($clear)?),
+        }
+    };
+    (@flag) => { None };
+    (@flag $flag:literal $word:literal) => { Some(($flag, $word)) };
+    (@list) => { false };
+    (@list $clear:expr) => { true };
+    (@clear) => { |_| () };
+    (@clear $clear:expr) => { $clear };
+}
+
+/// All options.
+pub static TABLE: &[Row] = &[
+    row!("node" "name" ["name" "NAME"] = "", "1 to 32 of a-z 0-9 . _ -", "the node's name (default: the host name)",
+        |d, v| name(v).map(|v| d.config.name = v)),
+    row!("node" "listen" ["listen" "ADDR"] = "0.0.0.0 ::", "an IPv4 or IPv6 address", "address of ours to listen on",
+        |d, v| address(v).map(|v| d.config.listen.push(v)), clear |d| d.config.listen.clear()),
+    row!("node" "address" ["address" "ADDR"] = "", "an IPv4 or IPv6 address", "address to tell others (default: those of the interfaces)",
+        |d, v| address(v).filter(|v| !v.is_unspecified()).map(|v| d.config.addresses.push(v)), clear |d| d.config.addresses.clear()),
+    row!("node" "port" ["port" "N"] = "8443", "a port from 1 to 65535", "TCP port of page and links, UDP port of membership",
+        |d, v| number(v, 1, 65535).map(|v| d.config.port = v as u16)),
+    row!("node" "http_port" ["http-port" "N"] = "8080", "a port from 1 to 65535, or 0 for none", "TCP port of the page that leads to HTTPS",
+        |d, v| number(v, 0, 65535).map(|v| d.config.http_port = v as u16)),
+    row!("node" "stun_port" ["stun-port" "N"] = "3478", "a port from 1 to 65535, or 0 for none", "UDP port of STUN",
+        |d, v| number(v, 0, 65535).map(|v| d.config.stun_port = v as u16)),
+    row!("node" "state" ["state" "DIR"] = "/etc/truca", "a directory", "directory that keeps key, certificate and accounts",
+        |d, v| path(v).map(|v| d.config.state = v)),
+    row!("node" "run_dir" ["run-dir" "DIR"] = "/var/run/truca", "a directory", "directory of the control socket",
+        |d, v| path(v).map(|v| d.config.run_dir = v)),
+    row!("node" "log_level" ["log" "LEVEL"] = "info", "error, warn, info, debug or trace", "how much to log",
+        |d, v| level(v).map(|v| d.config.log_level = v)),
+    row!("node" "certificate" = "", "a file (PEM)", "certificate to show instead of the node's own",
+        |d, v| path(v).map(|v| d.certificate = Some(v))),
+    row!("node" "key" = "", "a file (PEM)", "key of that certificate",
+        |d, v| path(v).map(|v| d.key = Some(v))),
+    row!("discovery" "mdns" = "1", "1 or 0", "look for nodes by mDNS",
+        |d, v| boolean(v).map(|v| d.config.mdns = v)),
+    row!("limits" "sessions" = "512", "a number from 1 to 4096", "sessions at this node",
+        |d, v| number(v, 1, 4096).map(|v| d.config.limits.sessions = v)),
+    row!("limits" "accounts" = "2000", "a number from 1 to 20000", "accounts of this node",
+        |d, v| number(v, 1, 20000).map(|v| d.config.limits.accounts = v)),
+    row!("limits" "sessions_per_account" = "8", "a number from 1 to 64", "sessions of one account",
+        |d, v| number(v, 1, 64).map(|v| d.config.limits.sessions_per_account = v)),
+    row!("limits" "page_rate" = "20", "a number from 1 to 10000, or 0 for no limit", "requests a second from one page",
+        |d, v| number(v, 0, 10000).map(|v| d.config.limits.page_rate = v)),
+    row!("peer" "address" = "", "an address or a host name", "where a node listens",
+        |d, v| host(v).map(|v| d.peer.host = Some(v))),
+    row!("peer" "port" = "8443", "a port from 1 to 65535", "its port",
+        |d, v| number(v, 1, 65535).map(|v| d.peer.port = v as u16)),
+    row!("peer" "id" = "", "a node id: 26 characters of lower-case base32", "who is expected there (default: anybody)",
+        |d, v| v.parse().ok().map(|v| d.peer.id = Some(v))),
+    row!("peer" "enabled" = "1", "1 or 0", "whether to link to it",
+        |d, v| boolean(v).map(|v| d.peer.enabled = v)),
+];
+
+/// The row of an option that is known to exist.
+pub(in crate::host) fn find(section: &str, option: &str) -> &'static Row {
+    TABLE.iter().find(|row| row.section == section && row.option == option).unwrap_or(&TABLE[0])
+}
+
+/// The row that a flag sets.
+pub fn of_flag(flag: &str) -> Option<&'static Row> {
+    TABLE.iter().find(|row| row.flag.is_some_and(|(name, _)| name == flag))
+}
+
+/// The table as Markdown, for the documentation.
+pub fn reference() -> String {
+    let mut text =
+        String::from("| section | option | default | takes | what for |\n| --- | --- | --- | --- | --- |\n");
+    for Row { section, option, list, default, allowed, help, .. } in TABLE {
+        let list = if *list { " (list)" } else { "" };
+        let _ = writeln!(text, "| `{section}` | `{option}`{list} | {default} | {allowed} | {help} |");
+    }
+    text
+}
+
+pub(super) fn is_name_char(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-')
+}
+
+fn name(text: &str) -> Option<String> {
+    ((1..=32).contains(&text.len()) && text.chars().all(is_name_char)).then(|| text.into())
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    // What can be listened on or told to others
+    text.parse().ok().filter(|ip: &IpAddr| !ip.is_multicast() && *ip != IpAddr::V4(Ipv4Addr::BROADCAST))
+}
+
+fn number(text: &str, least: u32, most: u32) -> Option<u32> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|n| plain && (least..=most).contains(n))
+}
+
+/// What libuci's readers take for a boolean.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "yes" | "on" | "true" | "enabled" => Some(true),
+        "0" | "no" | "off" | "false" | "disabled" => Some(false),
+        _ => None,
+    }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn level(text: &str) -> Option<LevelFilter> {
+    text.parse().ok().filter(|level| *level != LevelFilter::Off)
+}
+
+fn host(text: &str) -> Option<String> {
+    let is_name = (1..=253).contains(&text.len())
+        && !text.starts_with(['-', '.'])
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    (is_name || text.parse::<IpAddr>().is_ok()).then(|| text.into())
+}

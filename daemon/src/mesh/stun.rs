@@ -1,0 +1,163 @@
+//! Drives the STUN Binding responder: UDP sockets in, answers out (RFC 8489 section 6.2.1).
+//!
+//! Each address has one task on the single-threaded runtime; all share one set of counters. What is answered,
+//! and to whom, is decided in [`truca_core::stun`]. There is no rate bound for each source here yet: an answer
+//! is hardly larger than its request, and costs about as much as a kernel's own echo.
+//!
+//! A router with several addresses should bind each of them: from a wildcard socket the kernel chooses the
+//! answer's source by the route back, and a client's NAT drops an answer that comes from another address.
+
+use std::{cell::Cell, io, net::SocketAddr, rc::Rc};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{net::UdpSocket, task};
+use truca_core::stun::{Counters, MAX_ANSWER, respond};
+
+/// How many datagrams a task answers before it lets the others run.
+const BUDGET: usize = 32;
+
+/// Larger datagrams are cut, and then are malformed: no Binding request comes near this.
+const MAX_DATAGRAM: usize = 1280;
+
+/// The counters of all responders of this process.
+pub type SharedCounters = Rc<Cell<Counters>>;
+
+/// Binds a UDP socket. An IPv6 one takes no IPv4 traffic, so that `0.0.0.0` and `::` can stand side by side.
+///
+/// Must be called inside the runtime.
+pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// Answers on this socket until the task is dropped or the socket breaks.
+pub async fn serve(socket: UdpSocket, counters: SharedCounters) -> io::Result<()> {
+    let own = socket.local_addr()?;
+    let mut datagram = [0; MAX_DATAGRAM];
+    let mut answer = [0; MAX_ANSWER];
+    loop {
+        socket.readable().await?;
+        for _ in 0..BUDGET {
+            let (length, source) = match socket.try_recv_from(&mut datagram) {
+                Ok(received) => received,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // An ICMP error for an answer to somebody who is gone: the socket itself is well
+                Err(_) => continue,
+            };
+            let mut seen = counters.get();
+            if is_own(source, own) {
+                seen.bad_source = seen.bad_source.wrapping_add(1);
+            } else if let Some(length) = respond(&datagram[..length], source, &mut answer, &mut seen) {
+                // A full send buffer loses the answer, as the network might have: clients ask again
+                if socket.try_send_to(&answer[..length], source).is_err() {
+                    seen.unsent = seen.unsent.wrapping_add(1);
+                }
+            }
+            counters.set(seen);
+        }
+        task::yield_now().await;
+    }
+}
+
+/// Whether a datagram claims to come from this very socket, or from its port on loopback.
+fn is_own(source: SocketAddr, own: SocketAddr) -> bool {
+    let (source_ip, own_ip) = (source.ip().to_canonical(), own.ip().to_canonical());
+    source.port() == own.port() && (source_ip == own_ip || source_ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv6Addr, time::Duration};
+
+    use tokio::{task::LocalSet, time::timeout};
+    use truca_core::stun::{BINDING, Class, Message, Writer, attribute, read_xor_address};
+
+    use super::*;
+
+    fn run<F: Future>(future: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, future)
+    }
+
+    fn start(address: &str) -> Option<(SocketAddr, SharedCounters)> {
+        let socket = bind(address.parse().unwrap()).ok()?;
+        let (own, counters) = (socket.local_addr().unwrap(), SharedCounters::default());
+        task::spawn_local(serve(socket, Rc::clone(&counters)));
+        Some((own, counters))
+    }
+
+    fn request() -> Vec<u8> {
+        let mut buffer = [0; 64];
+        let length = Writer::new(&mut buffer, Class::Request, BINDING, &[7; 12]).finish().unwrap();
+        buffer[..length].to_vec()
+    }
+
+    async fn ask(client: &UdpSocket) -> SocketAddr {
+        client.send(&request()).await.unwrap();
+        let mut buffer = [0; 256];
+        let length = timeout(Duration::from_secs(5), client.recv(&mut buffer)).await.unwrap().unwrap();
+        let message = Message::parse(&buffer[..length]).unwrap();
+        read_xor_address(message.attribute(attribute::XOR_MAPPED_ADDRESS).unwrap(), &[7; 12]).unwrap()
+    }
+
+    #[test]
+    fn a_client_learns_where_it_is_over_either_family() {
+        run(async {
+            for address in ["127.0.0.1:0", "[::1]:0"] {
+                // A machine without IPv6 tests IPv4 only
+                let Some((server, counters)) = start(address) else { continue };
+                let client = UdpSocket::bind(address).await.unwrap();
+                client.connect(server).await.unwrap();
+                assert_eq!(ask(&client).await, client.local_addr().unwrap());
+                assert_eq!(counters.get().answered, 1);
+            }
+        });
+    }
+
+    #[test]
+    fn both_wildcards_share_a_port() {
+        run(async {
+            let v4 = bind("0.0.0.0:0".parse().unwrap()).unwrap();
+            let port = v4.local_addr().unwrap().port();
+            if let Ok(v6) = bind("[::]:0".parse().unwrap()) {
+                drop(v6);
+                bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)).unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn a_burst_larger_than_the_budget_is_answered_whole_and_noise_is_not() {
+        run(async {
+            let (server, counters) = start("127.0.0.1:0").unwrap();
+            let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            client.connect(server).await.unwrap();
+            for _ in 0..BUDGET * 3 {
+                client.send(&request()).await.unwrap();
+                client.send(b"noise").await.unwrap();
+            }
+            let mut buffer = [0; 256];
+            for _ in 0..BUDGET * 3 {
+                timeout(Duration::from_secs(5), client.recv(&mut buffer)).await.unwrap().unwrap();
+            }
+            // The noise that came last may not have been read yet
+            ask(&client).await;
+            let seen = counters.get();
+            assert_eq!((seen.requests, seen.malformed), (BUDGET as u32 * 3 + 1, BUDGET as u32 * 3));
+        });
+    }
+
+    #[test]
+    fn it_does_not_answer_itself() {
+        let own = "0.0.0.0:3478".parse().unwrap();
+        assert!(is_own("127.0.0.1:3478".parse().unwrap(), own));
+        assert!(!is_own("127.0.0.1:50000".parse().unwrap(), own));
+        assert!(!is_own("10.13.1.100:3478".parse().unwrap(), own));
+        assert!(is_own("[::ffff:10.13.1.1]:3478".parse().unwrap(), "10.13.1.1:3478".parse().unwrap()));
+    }
+}

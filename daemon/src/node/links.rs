@@ -1,0 +1,567 @@
+//! Other nodes: which addresses to try, links as they open and close, and what goes over them.
+//!
+//! An address is only a hint: one rate-limited attempt, and what answers proves who it is. A link begins with
+//! `Hello` both ways; then either side may compare directories, and calls are signalled. A link without
+//! traffic is closed after [`LINK_IDLE`].
+//!
+//! Bounds: [`MAX_LINKS`], [`MAX_DIALS`] addresses remembered, [`MAX_WAITING`] frames for a node that is being
+//! reached.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use truca_core::Time;
+use truca_core::directory::record::{Key, Record};
+use truca_core::directory::sync::{Digest, Item};
+use truca_core::id::NodeId;
+use truca_core::wire::bytes::Bytes;
+use truca_core::wire::node::{CallFrame, Frame, VERSION};
+
+use super::{Job, Keys, Node, Output, SYNC_PERIOD};
+use crate::event::{LinkId, LinkOut, NodePoint};
+
+/// Most links at once.
+pub(super) const MAX_LINKS: usize = 64;
+/// Most addresses that are remembered.
+const MAX_DIALS: usize = 256;
+/// Most frames that wait for one node.
+const MAX_WAITING: usize = 64;
+/// Most neighbours that are saved.
+const MAX_NEIGHBOURS: usize = 16;
+/// A link without traffic is closed after this.
+const LINK_IDLE: Duration = Duration::from_secs(60);
+/// First and longest pause before an address is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long an address that led to ourselves, or that failed and nobody insists on, is left alone.
+const FORGET: Duration = Duration::from_secs(300);
+/// Most items in one frame.
+const ITEMS_A_FRAME: usize = 3_000;
+/// Bytes of records in one frame, about.
+const RECORDS_A_FRAME: usize = 32 * 1024;
+
+#[derive(Debug)]
+struct Link {
+    id: NodeId,
+    remote: SocketAddr,
+    dialled: bool,
+    opened: Time,
+    active: Time,
+    /// Whether the other side's `Hello` came.
+    ready: bool,
+    in_bytes: u32,
+    out_bytes: u32,
+    items: Vec<Item>,
+}
+
+#[derive(Debug)]
+struct Dial {
+    source: &'static str,
+    insistent: bool,
+    /// Whom the owner expects there.
+    expect: Option<NodeId>,
+    under_way: bool,
+    failures: u32,
+    due: Time,
+}
+
+/// A node to which frames wait to be sent.
+#[derive(Debug, Default)]
+struct Reach {
+    addresses: Vec<SocketAddr>,
+    waiting: Vec<CallFrame>,
+    compare: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, serde::Serialize)]
+pub(super) struct Counters {
+    pub(super) opened: u32,
+    pub(super) failed: u32,
+    pub(super) refused: u32,
+    pub(super) bad_frames: u32,
+    pub(super) comparisons: u32,
+    pub(super) records_sent: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    open: BTreeMap<LinkId, Link>,
+    dials: BTreeMap<SocketAddr, Dial>,
+    reaching: BTreeMap<NodeId, Reach>,
+    sources: BTreeMap<NodeId, &'static str>,
+    pub(super) counters: Counters,
+}
+
+/// A link, for the control socket.
+pub(super) struct LinkView {
+    pub(super) id: NodeId,
+    pub(super) remote: SocketAddr,
+    pub(super) dialled: bool,
+    pub(super) age: Duration,
+    pub(super) in_bytes: u32,
+    pub(super) out_bytes: u32,
+}
+
+impl Links {
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn view(&self, now: Time) -> impl Iterator<Item = LinkView> {
+        self.open.values().filter(|link| link.ready).map(move |link| LinkView {
+            id: link.id,
+            remote: link.remote,
+            dialled: link.dialled,
+            age: now.saturating_sub(link.opened),
+            in_bytes: link.in_bytes,
+            out_bytes: link.out_bytes,
+        })
+    }
+
+    pub(super) fn source(&self, id: NodeId) -> &'static str {
+        self.sources.get(&id).copied().unwrap_or("member")
+    }
+
+    /// Whether another address can be remembered; forgets the stalest that nobody insists on.
+    fn room_for(&mut self, address: SocketAddr) -> bool {
+        if self.dials.len() < MAX_DIALS || self.dials.contains_key(&address) {
+            return true;
+        }
+        let idle = self.dials.iter().filter(|(_, dial)| !dial.insistent && !dial.under_way);
+        let stalest = idle.min_by_key(|(_, dial)| dial.due).map(|(address, _)| *address);
+        stalest.is_some_and(|stalest| self.dials.remove(&stalest).is_some())
+    }
+
+    /// Nodes for which this address was tried.
+    fn reached_for(&self, address: SocketAddr, except: Option<NodeId>) -> Vec<NodeId> {
+        let tried = |(id, reach): &(&NodeId, &Reach)| {
+            reach.addresses.first() == Some(&address) && Some(**id) != except
+        };
+        self.reaching.iter().filter(tried).map(|(id, _)| *id).collect()
+    }
+
+    fn to(&self, id: NodeId) -> Option<LinkId> {
+        self.open.iter().find(|(_, link)| link.id == id && link.ready).map(|(link, _)| *link)
+    }
+}
+
+impl<K: Keys> Node<K> {
+    /// Somebody may be listening at this address.
+    pub fn candidate(&mut self, now: Time, address: SocketAddr, id: Option<NodeId>, source: &'static str) {
+        if id.is_some_and(|id| id == self.id || self.alive.contains(&id)) {
+            return;
+        }
+        if self.links.open.values().any(|link| link.dialled && link.remote == address)
+            || !self.links.room_for(address)
+        {
+            return;
+        }
+        let insistent = source == "peer";
+        let dial = self.links.dials.entry(address).or_insert(Dial {
+            source,
+            insistent,
+            expect: None,
+            under_way: false,
+            failures: 0,
+            due: now,
+        });
+        dial.insistent |= insistent;
+        if !dial.under_way {
+            let due = dial.due.max(now);
+            self.jobs.insert((due, Job::Dial(address)));
+        }
+    }
+
+    /// The owner wants a link to this address, and to nobody else than `id` there.
+    pub fn peer(&mut self, now: Time, address: SocketAddr, id: Option<NodeId>) {
+        self.candidate(now, address, id, "peer");
+        if let Some(dial) = self.links.dials.get_mut(&address) {
+            dial.expect = id;
+        }
+    }
+
+    pub(super) fn dial_due(&mut self, now: Time, address: SocketAddr) {
+        let full = self.links.open.len() >= MAX_LINKS;
+        let Some(dial) = self.links.dials.get_mut(&address) else { return };
+        if dial.under_way || dial.due > now {
+            return;
+        }
+        if full {
+            dial.due = now + RETRY.1;
+            self.jobs.insert((dial.due, Job::Dial(address)));
+            return;
+        }
+        let wanted = dial.insistent
+            || dial.failures == 0
+            || self.links.reaching.values().any(|r| r.addresses.contains(&address));
+        if !wanted {
+            // nobody insists, and it failed: the next hint starts anew
+            self.links.dials.remove(&address);
+            return;
+        }
+        dial.under_way = true;
+        self.outputs.push_back(Output::Dial(address));
+    }
+
+    /// A link that [`Output::Dial`] asked for could not be opened.
+    pub fn dial_failed(&mut self, now: Time, remote: SocketAddr, why: &str) {
+        self.links.counters.failed = self.links.counters.failed.wrapping_add(1);
+        log::debug!("no node at {remote}: {why}");
+        self.dial_over(now, remote, false);
+        for id in self.links.reached_for(remote, None) {
+            self.reach_next(now, id);
+        }
+        self.settle(now);
+    }
+
+    fn dial_over(&mut self, now: Time, remote: SocketAddr, success: bool) {
+        let Some(dial) = self.links.dials.get_mut(&remote) else { return };
+        dial.under_way = false;
+        if success {
+            dial.failures = 0;
+            dial.due = now + RETRY.0;
+            return;
+        }
+        dial.failures = dial.failures.saturating_add(1);
+        let pause = (RETRY.0 * (1 << dial.failures.min(6))).min(RETRY.1);
+        let pause = if dial.insistent { pause } else { pause.max(RETRY.1) };
+        dial.due = now + pause;
+        self.jobs.insert((now + pause, Job::Dial(remote)));
+    }
+
+    /// A link is open; the other side has proven that it has the key `point`.
+    pub fn link_opened(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        point: &NodePoint,
+        remote: SocketAddr,
+        dialled: bool,
+    ) {
+        let id = NodeId::of_point(point);
+        if dialled {
+            self.dial_over(now, remote, true);
+            // somebody else answers where a node was said to be
+            for id in self.links.reached_for(remote, Some(id)) {
+                self.reach_next(now, id);
+            }
+        }
+        if id == self.id {
+            if let Some(dial) = self.links.dials.get_mut(&remote) {
+                dial.due = now + FORGET;
+                dial.insistent = false;
+            }
+            self.outputs.push_back(Output::Link(link, LinkOut::Close));
+            return;
+        }
+        let expected = self.links.dials.get(&remote).filter(|_| dialled).and_then(|dial| dial.expect);
+        if expected.is_some_and(|expected| expected != id) {
+            log::warn!("{id} answers at {remote}, where the configuration expects another node");
+        }
+        if self.links.open.len() >= MAX_LINKS || expected.is_some_and(|expected| expected != id) {
+            self.links.counters.refused = self.links.counters.refused.wrapping_add(1);
+            self.outputs.push_back(Output::Link(link, LinkOut::Close));
+            return;
+        }
+        if dialled {
+            let source = self.links.dials.get(&remote).map_or("member", |dial| dial.source);
+            self.links.sources.entry(id).or_insert(source);
+        }
+        self.links.counters.opened = self.links.counters.opened.wrapping_add(1);
+        let opened = Link {
+            id,
+            remote,
+            dialled,
+            opened: now,
+            active: now,
+            ready: false,
+            in_bytes: 0,
+            out_bytes: 0,
+            items: Vec::new(),
+        };
+        self.links.open.insert(link, opened);
+        self.jobs.insert((now + LINK_IDLE, Job::LinkIdle(link)));
+        let hello = Frame::Hello {
+            version: VERSION,
+            node: Record::Node(self.record.clone()).encode(),
+            generation: self.gossip.generation(),
+        };
+        self.send_frame(now, link, &hello);
+        self.settle(now);
+    }
+
+    /// A link is gone.
+    pub fn link_closed(&mut self, now: Time, link: LinkId) {
+        let Some(gone) = self.links.open.remove(&link) else { return };
+        if !gone.ready && gone.dialled {
+            for id in self.links.reached_for(gone.remote, None) {
+                self.reach_next(now, id);
+            }
+        }
+        if gone.dialled && !self.alive.contains(&gone.id) {
+            // it may have restarted: try again soon
+            self.candidate(now, gone.remote, None, "link");
+        }
+        if self.calls.peers().any(|peer| peer == gone.id) && self.links.to(gone.id).is_none() {
+            // a call depends on it: find out now whether the node is there
+            self.reach(now, gone.id, None, false);
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn link_idle(&mut self, now: Time, link: LinkId) {
+        let Some(open) = self.links.open.get(&link) else { return };
+        let due = open.active + LINK_IDLE;
+        if due <= now {
+            self.outputs.push_back(Output::Link(link, LinkOut::Close));
+        } else {
+            self.jobs.insert((due, Job::LinkIdle(link)));
+        }
+    }
+
+    /// A frame came over a link. One that does not read closes it.
+    pub fn link_frame(&mut self, now: Time, link: LinkId, bytes: &[u8]) {
+        let Some(open) = self.links.open.get_mut(&link) else { return };
+        open.active = now;
+        open.in_bytes = open.in_bytes.wrapping_add(bytes.len() as u32);
+        let (id, ready) = (open.id, open.ready);
+        let understood = match Frame::decode(bytes) {
+            Some(Frame::Hello { version, node, generation }) if !ready => {
+                self.on_hello(now, link, version, &node, generation)
+            }
+            Some(frame) if ready => self.on_frame(now, link, id, frame),
+            _ => false,
+        };
+        if !understood {
+            self.links.counters.bad_frames = self.links.counters.bad_frames.wrapping_add(1);
+            if self.links.counters.bad_frames == 1 {
+                log::warn!("a frame from {id} does not read; the link is closed (counted from now on)");
+            }
+            self.outputs.push_back(Output::Link(link, LinkOut::Close));
+        }
+        self.settle(now);
+    }
+
+    fn on_hello(&mut self, now: Time, link: LinkId, version: u16, node: &[u8], generation: u16) -> bool {
+        let Some(open) = self.links.open.get(&link) else { return true };
+        let (id, remote, dialled) = (open.id, open.remote, open.dialled);
+        // the record must be the one of the key that this link was opened with
+        let port = match Record::decode(node) {
+            Ok(Record::Node(record)) if record.id() == id && version == VERSION => record.body.port,
+            _ => return false,
+        };
+        self.learn(now, node);
+        if self.directory.node(&id).is_none() {
+            return false;
+        }
+        if let Some(open) = self.links.open.get_mut(&link) {
+            open.ready = true;
+        }
+        let at = SocketAddr::new(remote.ip(), if dialled { remote.port() } else { port });
+        self.introduce(id);
+        self.gossip.reached(id, at);
+        self.gossip.join(now, id, generation);
+        self.calls.node_back(id);
+        let reach = self.links.reaching.remove(&id).unwrap_or_default();
+        if dialled && (reach.compare || !self.alive.contains(&id)) {
+            self.compare(now, link);
+        }
+        for frame in reach.waiting {
+            self.send_frame(now, link, &Frame::Call(frame));
+        }
+        true
+    }
+
+    fn on_frame(&mut self, now: Time, link: LinkId, from: NodeId, frame: Frame) -> bool {
+        match frame {
+            Frame::Hello { .. } => return false,
+            Frame::Digest(theirs) => {
+                let Some(theirs) = Digest::from_bytes(&theirs) else { return false };
+                if theirs == Digest::default() {
+                    let keys = self.directory.keys();
+                    self.send_records(now, link, &keys);
+                    return true;
+                }
+                let buckets = self.directory.digest().differing(&theirs);
+                let items = self.directory.items(&buckets);
+                let mut chunks = items.chunks(ITEMS_A_FRAME).peekable();
+                if chunks.peek().is_none() {
+                    self.send_frame(
+                        now,
+                        link,
+                        &Frame::Items { buckets: buckets.clone(), items: vec![], more: false },
+                    );
+                }
+                while let Some(chunk) = chunks.next() {
+                    let more = chunks.peek().is_some();
+                    self.send_frame(
+                        now,
+                        link,
+                        &Frame::Items { buckets: buckets.clone(), items: chunk.to_vec(), more },
+                    );
+                }
+            }
+            Frame::Items { buckets, items, more } => {
+                let Some(open) = self.links.open.get_mut(&link) else { return true };
+                open.items.extend(items);
+                if open.items.len() > 2 * 65_536 {
+                    return false;
+                }
+                if !more {
+                    let theirs = core::mem::take(&mut open.items);
+                    let difference = self.directory.compare(&buckets, &theirs);
+                    self.send_records(now, link, &difference.send);
+                    for chunk in difference.want.chunks(ITEMS_A_FRAME) {
+                        self.send_frame(now, link, &Frame::Want(chunk.to_vec()));
+                    }
+                }
+            }
+            Frame::Want(hashes) => {
+                let keys = self.directory.wanted(&hashes);
+                self.send_records(now, link, &keys);
+            }
+            Frame::Records(records) => {
+                for record in records {
+                    self.learn(now, &record);
+                }
+            }
+            Frame::Call(frame) => self.on_call_frame(now, from, frame),
+        }
+        true
+    }
+
+    fn send_records(&mut self, now: Time, link: LinkId, keys: &[Key]) {
+        let mut batch = Vec::new();
+        let mut size = 0;
+        for record in keys.iter().filter_map(|key| self.directory.encoded(key)).collect::<Vec<_>>() {
+            self.links.counters.records_sent = self.links.counters.records_sent.wrapping_add(1);
+            size += record.len() + 2;
+            batch.push(record);
+            if size >= RECORDS_A_FRAME {
+                self.send_frame(now, link, &Frame::Records(core::mem::take(&mut batch)));
+                size = 0;
+            }
+        }
+        if !batch.is_empty() {
+            self.send_frame(now, link, &Frame::Records(batch));
+        }
+    }
+
+    fn send_frame(&mut self, now: Time, link: LinkId, frame: &Frame) {
+        let bytes = frame.encode();
+        if let Some(open) = self.links.open.get_mut(&link) {
+            open.active = now;
+            open.out_bytes = open.out_bytes.wrapping_add(bytes.len() as u32);
+        }
+        self.outputs.push_back(Output::Link(link, LinkOut::Frame(bytes)));
+    }
+
+    fn compare(&mut self, now: Time, link: LinkId) {
+        self.links.counters.comparisons = self.links.counters.comparisons.wrapping_add(1);
+        let digest = self.directory.digest().to_bytes();
+        self.send_frame(now, link, &Frame::Digest(digest));
+    }
+
+    /// Compares directories with a node, over the link to it or a new one.
+    pub(super) fn sync_with(&mut self, now: Time, id: NodeId) {
+        match self.links.to(id) {
+            Some(link) => self.compare(now, link),
+            None => self.reach(now, id, None, true),
+        }
+    }
+
+    /// Brings the next comparison forward.
+    pub(super) fn sync_later(&mut self, now: Time, period: Duration) {
+        let at = self.jittered(now, period);
+        if self.sync_at <= now || at < self.sync_at {
+            self.sync_at = at;
+            self.jobs.insert((at, Job::Sync));
+        }
+    }
+
+    pub(super) fn sync_due(&mut self, now: Time) {
+        if self.sync_at > now {
+            return;
+        }
+        let others: Vec<NodeId> = self.alive.iter().copied().filter(|id| *id != self.id).collect();
+        if !others.is_empty() {
+            let [a, b] = self.random();
+            let at = usize::from(u16::from_be_bytes([a, b])) % others.len();
+            self.sync_with(now, others[at]);
+        }
+        self.sync_later(now, SYNC_PERIOD);
+    }
+
+    /// Sends call signalling to a node, opening a link when there is none.
+    pub(super) fn deliver(&mut self, now: Time, id: NodeId, frame: CallFrame) {
+        match self.links.to(id) {
+            Some(link) => self.send_frame(now, link, &Frame::Call(frame)),
+            None => self.reach(now, id, Some(frame), false),
+        }
+    }
+
+    fn reach(&mut self, now: Time, id: NodeId, frame: Option<CallFrame>, compare: bool) {
+        if let Some(reach) = self.links.reaching.get_mut(&id) {
+            reach.compare |= compare;
+            match frame {
+                Some(frame) if reach.waiting.len() < MAX_WAITING => reach.waiting.push(frame),
+                Some(frame) => self.calls.undeliverable(now, id, frame),
+                None => {}
+            }
+            return;
+        }
+        let mut addresses = self.reachable_at(id);
+        if let Some(best) = self.gossip.address(id) {
+            addresses.retain(|address| *address != best);
+            addresses.insert(0, best);
+        }
+        let waiting = frame.into_iter().collect();
+        self.links.reaching.insert(id, Reach { addresses, waiting, compare });
+        self.reach_address(now, id);
+    }
+
+    /// The first address failed: tries the next, or gives up.
+    fn reach_next(&mut self, now: Time, id: NodeId) {
+        if let Some(reach) = self.links.reaching.get_mut(&id) {
+            if !reach.addresses.is_empty() {
+                reach.addresses.remove(0);
+            }
+            self.reach_address(now, id);
+        }
+    }
+
+    fn reach_address(&mut self, now: Time, id: NodeId) {
+        let first = self.links.reaching.get(&id).and_then(|reach| reach.addresses.first().copied());
+        let Some(address) = first.filter(|_| self.links.open.len() < MAX_LINKS) else {
+            let given_up = self.links.reaching.remove(&id).unwrap_or_default();
+            for frame in given_up.waiting {
+                self.calls.undeliverable(now, id, frame);
+            }
+            self.calls.node_lost(now, id);
+            return;
+        };
+        let dial = self.links.dials.entry(address).or_insert(Dial {
+            source: "member",
+            insistent: false,
+            expect: None,
+            under_way: false,
+            failures: 0,
+            due: now,
+        });
+        if !dial.under_way {
+            dial.under_way = true;
+            self.outputs.push_back(Output::Dial(address));
+        }
+    }
+
+    /// Where other nodes are now, for the next start.
+    pub(super) fn neighbours(&self) -> Vec<SocketAddr> {
+        let alive = self.alive.iter().filter(|id| **id != self.id);
+        alive.filter_map(|id| self.gossip.address(*id)).take(MAX_NEIGHBOURS).collect()
+    }
+
+    /// What [`Frame`] cannot say by itself: the point of this node, as its links show it.
+    pub fn point(&self) -> Bytes<65> {
+        self.record.body.point
+    }
+}

@@ -1,0 +1,439 @@
+//! The node: owns the cores and moves events between them.
+//!
+//! Sans-IO like the cores: the runtime (`run.rs`) and the simulation drive it by `handle` calls with a time,
+//! and carry out what [`Node::poll_output`] says. Randomness and signatures come from [`Keys`].
+//!
+//! [`links`] talks to other nodes, [`pages`] to browsers, [`people`] keeps accounts and attachments, [`calls`]
+//! translates between calls and the two wires, [`report`] answers the control socket.
+
+mod calls;
+mod links;
+mod pages;
+mod people;
+mod report;
+pub mod state;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use truca_core::Time;
+use truca_core::directory::record::{Key, Node as NodeRecord, NodeBody, Record};
+use truca_core::directory::sync::gossip_key;
+use truca_core::directory::{Directory, Limits, Merged, Refused};
+use truca_core::gossip::{self, Gossip};
+use truca_core::id::NodeId;
+use truca_core::name::Name;
+use truca_core::signal::call::{Calls, SessionId};
+use truca_core::wire::bytes::Bytes;
+
+use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use state::Saved;
+
+/// How often pages are told of changes at most.
+const WINDOW_PERIOD: Duration = Duration::from_millis(500);
+/// How often one random member is compared with, jittered by a quarter.
+const SYNC_PERIOD: Duration = Duration::from_secs(30);
+/// How soon after something was missed.
+const SYNC_SOON: Duration = Duration::from_secs(2);
+/// How long a change of an account may wait to be written to flash.
+const SAVE_DELAY: Duration = Duration::from_secs(5);
+/// How long no second write follows the first.
+const SAVE_PERIOD: Duration = Duration::from_secs(60);
+
+/// The node's secrets and its source of randomness.
+pub trait Keys {
+    /// The public point of its P-256 key.
+    fn point(&self) -> NodePoint;
+    /// Its X25519 secret.
+    fn agreement_secret(&self) -> [u8; 32];
+    /// ECDSA P-256 with SHA-256, r‖s.
+    fn sign(&self, message: &[u8]) -> [u8; 64];
+    /// Fills a buffer with random bytes.
+    fn random(&self, buffer: &mut [u8]);
+}
+
+/// What the owner has decided, as far as the node needs it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The node's name.
+    pub name: Name,
+    /// Where others can reach it, best first.
+    pub addresses: Vec<IpAddr>,
+    /// TCP of page and links, UDP of membership.
+    pub port: u16,
+    /// STUN; 0 for none.
+    pub stun_port: u16,
+    /// Nodes to try, always, and whom to expect there.
+    pub peers: Vec<(SocketAddr, Option<NodeId>)>,
+    /// Most sessions.
+    pub max_sessions: usize,
+    /// Most accounts of this home.
+    pub max_accounts: usize,
+    /// Requests a second of one page; 0 for no limit.
+    pub page_rate: u32,
+}
+
+/// What the node wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// To a page.
+    Page(PageId, PageOut),
+    /// To another node.
+    Link(LinkId, LinkOut),
+    /// A membership datagram.
+    Datagram {
+        /// To.
+        to: SocketAddr,
+        /// Its payload.
+        payload: Vec<u8>,
+    },
+    /// Open a link.
+    Dial(SocketAddr),
+    /// Write this to flash.
+    Save(Saved),
+}
+
+/// What is due at a time. A job finds out itself whether it is still wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Job {
+    Windows,
+    Session(SessionId),
+    Dial(SocketAddr),
+    Sync,
+    Save,
+    LinkIdle(LinkId),
+}
+
+/// One node.
+pub struct Node<K> {
+    keys: K,
+    settings: Settings,
+    id: NodeId,
+    record: NodeRecord,
+    directory: Directory,
+    gossip: Gossip,
+    calls: Calls,
+    alive: BTreeSet<NodeId>,
+    fallen: BTreeSet<NodeId>,
+    links: links::Links,
+    pages: pages::Pages,
+    jobs: BTreeSet<(Time, Job)>,
+    outputs: VecDeque<Output>,
+    windows_at: Option<Time>,
+    windows_last: Time,
+    sync_at: Time,
+    save_at: Option<Time>,
+    saved_at: Option<Time>,
+    /// Reasons for refusing records that were logged already: a flood must not fill the log.
+    logged: BTreeSet<Refused>,
+}
+
+impl<K: Keys> Node<K> {
+    /// A node that starts now with what it saved last time.
+    pub fn new(now: Time, keys: K, settings: Settings, saved: Saved) -> Self {
+        let point = keys.point();
+        let id = NodeId::of_point(&point);
+        let mut seed = [0; 8];
+        keys.random(&mut seed);
+        let secret = keys.agreement_secret();
+        let boot = saved.boot.wrapping_add(1);
+        let generation = saved.generation.wrapping_add(1);
+        let limits = Limits { accounts_per_home: settings.max_accounts, ..Limits::default() };
+        let body = NodeBody {
+            point: Bytes(point),
+            agreement: Bytes(Gossip::agreement(secret)),
+            counter: saved.counter.wrapping_add(1),
+            boot,
+            name: settings.name.clone(),
+            addresses: settings.addresses.clone(),
+            port: settings.port,
+            stun_port: settings.stun_port,
+            version: version(),
+        };
+        let record = sign_node(&keys, body);
+        let mut node = Self {
+            id,
+            record,
+            directory: Directory::new(id, limits),
+            gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key),
+            calls: Calls::new(),
+            alive: BTreeSet::from([id]),
+            fallen: BTreeSet::new(),
+            links: links::Links::default(),
+            pages: pages::Pages::default(),
+            jobs: BTreeSet::new(),
+            outputs: VecDeque::new(),
+            windows_at: None,
+            windows_last: Time::ZERO,
+            sync_at: Time::ZERO,
+            save_at: None,
+            saved_at: None,
+            logged: BTreeSet::new(),
+            keys,
+            settings,
+        };
+        let own = Record::Node(node.record.clone()).encode();
+        node.learn(now, &own);
+        for account in &saved.accounts {
+            node.learn(now, account);
+        }
+        for (peer, id) in node.settings.peers.clone() {
+            node.peer(now, peer, id);
+        }
+        for peer in saved.neighbours {
+            node.candidate(now, peer, None, "saved");
+        }
+        node.sync_later(now, SYNC_PERIOD);
+        // the new boot must be on flash before anybody signs an attachment with it
+        node.outputs.push_front(Output::Save(node.to_save()));
+        node.saved_at = Some(now);
+        node
+    }
+
+    /// The node's id.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The directory, to look at.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The members that are alive, this node included.
+    pub fn alive(&self) -> &BTreeSet<NodeId> {
+        &self.alive
+    }
+
+    /// What is to be done next.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let jobs = self.jobs.first().map(|(at, _)| *at);
+        [jobs, self.gossip.poll_timeout(), self.calls.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.gossip.handle_timeout(now);
+        self.calls.handle_timeout(now);
+        while let Some(&(at, job)) = self.jobs.first().filter(|(at, _)| *at <= now) {
+            self.jobs.remove(&(at, job));
+            match job {
+                Job::Windows => self.update_windows(now),
+                Job::Session(session) => self.session_due(now, session),
+                Job::Dial(address) => self.dial_due(now, address),
+                Job::Sync => self.sync_due(now),
+                Job::LinkIdle(link) => self.link_idle(now, link),
+                Job::Save => self.save_due(now),
+            }
+        }
+        self.settle(now);
+    }
+
+    /// A membership datagram came in.
+    pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, payload: &[u8]) {
+        self.gossip.handle_datagram(now, from, payload);
+        self.settle(now);
+    }
+
+    /// The addresses or the name of this node changed.
+    pub fn set_settings(&mut self, now: Time, settings: Settings) {
+        let changed = (&settings.name, &settings.addresses, settings.port, settings.stun_port)
+            != (&self.settings.name, &self.settings.addresses, self.settings.port, self.settings.stun_port);
+        self.settings = settings;
+        if changed {
+            self.renew_record(now, self.record.body.counter);
+        }
+        for (peer, id) in self.settings.peers.clone() {
+            self.peer(now, peer, id);
+        }
+        self.settle(now);
+    }
+
+    /// Says goodbye: to members, so that nobody has to find out, and to pages, which come back.
+    pub fn stop(&mut self, now: Time) {
+        self.gossip.leave(now);
+        self.pages_stop();
+        self.settle(now);
+        self.outputs.push_back(Output::Save(self.to_save()));
+    }
+
+    /// Moves what the cores have to say to where it belongs, until they are quiet.
+    fn settle(&mut self, now: Time) {
+        loop {
+            if let Some(output) = self.gossip.poll_output() {
+                self.on_gossip(now, output);
+            } else if let Some(output) = self.calls.poll_output() {
+                self.on_call(now, output);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn on_gossip(&mut self, now: Time, output: gossip::Output) {
+        match output {
+            gossip::Output::Send { to, payload } => self.outputs.push_back(Output::Datagram { to, payload }),
+            gossip::Output::Up(id) => {
+                if self.alive.insert(id) {
+                    log::info!("{} ({id}) is up", self.directory.node_name(&id));
+                    if self.fallen.remove(&id) {
+                        self.sync_with(now, id);
+                    }
+                    self.calls.node_back(id);
+                    self.windows_soon(now);
+                }
+            }
+            gossip::Output::Down(id) => {
+                if self.alive.remove(&id) {
+                    log::info!("{} ({id}) is down", self.directory.node_name(&id));
+                    self.fallen.insert(id);
+                    self.calls.node_lost(now, id);
+                    self.windows_soon(now);
+                }
+                if self.alive.len() == 1 {
+                    for (peer, id) in self.settings.peers.clone() {
+                        self.peer(now, peer, id);
+                    }
+                }
+            }
+            gossip::Output::Arrived(record) => {
+                self.learn(now, &record);
+            }
+            gossip::Output::Unknown(from) => {
+                match from {
+                    Some(from) => self.candidate(now, from, None, "datagram"),
+                    None => self.sync_later(now, SYNC_SOON),
+                };
+            }
+            gossip::Output::Generation(_) => self.save_soon(now),
+        }
+    }
+
+    /// Merges a record; what is news goes on to the others. Whether it was news.
+    fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
+        match self.directory.merge(encoded) {
+            Ok(Merged::New(key)) => {
+                self.gossip.spread(encoded);
+                match key {
+                    Key::Node(id) if id != self.id => self.introduce(id),
+                    Key::Account(address) if address.home == self.id => self.save_soon(now),
+                    _ => {}
+                }
+                self.windows_soon(now);
+                true
+            }
+            Ok(Merged::Known) => false,
+            Ok(Merged::Ahead(counter)) => {
+                self.renew_record(now, counter);
+                false
+            }
+            Err(why) => {
+                if why == Refused::Orphan {
+                    self.sync_later(now, SYNC_SOON);
+                } else if self.logged.insert(why) {
+                    log::warn!("refused a record: {why:?} (counted from now on, see `trucad ctl status`)");
+                }
+                false
+            }
+        }
+    }
+
+    /// Tells gossip how to reach a node whose record is known.
+    fn introduce(&mut self, id: NodeId) {
+        let Some(record) = self.directory.node(&id) else { return };
+        let agreement = record.body.agreement.0;
+        let addresses = self.reachable_at(id);
+        self.gossip.introduce(id, agreement, addresses);
+    }
+
+    /// Where a node says it can be reached, without addresses that are ours.
+    fn reachable_at(&self, id: NodeId) -> Vec<SocketAddr> {
+        let Some(record) = self.directory.node(&id) else { return Vec::new() };
+        let ours = |address: &IpAddr| {
+            self.settings.addresses.contains(address) && record.body.port == self.settings.port
+        };
+        let port = record.body.port;
+        record.body.addresses.iter().filter(|a| !ours(a)).map(|a| SocketAddr::new(*a, port)).collect()
+    }
+
+    /// Signs this node's record anew, newer than `counter`.
+    fn renew_record(&mut self, now: Time, counter: u32) {
+        let counter = counter.max(self.record.body.counter).wrapping_add(1);
+        let body = NodeBody {
+            counter,
+            name: self.settings.name.clone(),
+            addresses: self.settings.addresses.clone(),
+            port: self.settings.port,
+            stun_port: self.settings.stun_port,
+            ..self.record.body.clone()
+        };
+        self.record = sign_node(&self.keys, body);
+        let encoded = Record::Node(self.record.clone()).encode();
+        if self.directory.replace_own_node(self.record.clone()) {
+            self.gossip.spread(&encoded);
+        }
+        self.save_soon(now);
+        self.windows_soon(now);
+    }
+
+    // Writing to flash: soon after a change, and then not again for a minute.
+
+    fn save_soon(&mut self, now: Time) {
+        if self.save_at.is_none() {
+            let at = (now + SAVE_DELAY).max(self.saved_at.map_or(Time::ZERO, |at| at + SAVE_PERIOD));
+            self.save_at = Some(at);
+            self.jobs.insert((at, Job::Save));
+        }
+    }
+
+    fn save_due(&mut self, now: Time) {
+        if self.save_at.take().is_some() {
+            self.saved_at = Some(now);
+            self.outputs.push_back(Output::Save(self.to_save()));
+        }
+    }
+
+    fn to_save(&self) -> Saved {
+        let accounts = self.directory.accounts_of(self.id).cloned();
+        Saved {
+            boot: self.record.body.boot,
+            counter: self.record.body.counter,
+            generation: self.gossip.generation(),
+            accounts: accounts.map(|account| Record::Account(account).encode()).collect(),
+            neighbours: self.neighbours(),
+        }
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.keys.random(&mut bytes);
+        bytes
+    }
+
+    /// A time between three and five quarters of `period` from now, so that nodes that started together do
+    /// not stay together.
+    fn jittered(&self, now: Time, period: Duration) -> Time {
+        let [spread] = self.random();
+        now + period * 3 / 4 + period * u32::from(spread) / 512
+    }
+}
+
+fn version() -> (u8, u8, u8) {
+    let part = |text: &str| text.parse().unwrap_or(0);
+    (
+        part(env!("CARGO_PKG_VERSION_MAJOR")),
+        part(env!("CARGO_PKG_VERSION_MINOR")),
+        part(env!("CARGO_PKG_VERSION_PATCH")),
+    )
+}
+
+fn sign_node(keys: &impl Keys, body: NodeBody) -> NodeRecord {
+    let signature = Bytes(keys.sign(&NodeRecord::to_sign(&body)));
+    NodeRecord { body, signature }
+}

@@ -1,0 +1,396 @@
+//! Browsers: sockets as they open and close, the sessions that outlive them, and the dispatch of requests.
+//!
+//! A socket is given a challenge and becomes part of a session by `sign_in` or `resume`. When it goes the
+//! session waits for another one, [`GRACE`], and then ends: its calls end and its `gone` is published.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use truca_core::Time;
+use truca_core::directory::record::{Attachment, Record};
+use truca_core::directory::window::Window;
+use truca_core::signal::call::SessionId;
+use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, Session};
+use truca_core::wire::bytes::{Challenge, Token};
+use truca_core::wire::node::Device;
+use truca_core::wire::page::{
+    ByeReason, CallEvent, Code, Failure, HelloNode, IceServer, Notice, Presence, Request, SignIn, VERSION,
+};
+
+use super::{Job, Keys, Node, Output, WINDOW_PERIOD};
+use crate::event::{PageId, PageOut};
+
+/// How often a socket may try to sign in: each costs three signature checks.
+const MAX_ATTEMPTS: u8 = 8;
+/// WebSocket close codes (RFC 6455 section 7.4.1).
+const NORMAL: u16 = 1000;
+const POLICY: u16 = 1008;
+const TRY_LATER: u16 = 1013;
+
+#[derive(Debug)]
+struct Page {
+    local: IpAddr,
+    challenge: Challenge,
+    session: Option<SessionId>,
+    attempts: u8,
+}
+
+/// An attached page.
+#[derive(Debug)]
+pub(super) struct Attached {
+    pub(super) own: Device,
+    pub(super) gone: Attachment,
+    pub(super) reliable: Session,
+    token: Token,
+    page: Option<PageId>,
+    /// When it ends, while it has no socket.
+    ends: Option<Time>,
+    window: Option<Window>,
+    /// The address of ours that the page reached, from which it can reach our STUN too.
+    pub(super) local: IpAddr,
+    ice: Vec<IceServer>,
+    nodes: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    open: BTreeMap<PageId, Page>,
+    pub(super) sessions: BTreeMap<SessionId, Attached>,
+    last_session: u32,
+    pub(super) requests: u32,
+    pub(super) refusals: u32,
+}
+
+impl Pages {
+    pub(super) fn sockets(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The session of a device that is attached here.
+    pub(super) fn session_of(&self, device: &Device) -> Option<SessionId> {
+        self.sessions.iter().find(|(_, attached)| attached.own == *device).map(|(session, _)| *session)
+    }
+}
+
+fn text_of(notice: &Notice) -> PageOut {
+    // these types hold nothing that JSON cannot write
+    PageOut::Text(serde_json::to_string(notice).unwrap_or_default())
+}
+
+impl<K: Keys> Node<K> {
+    /// A page's socket is open.
+    pub fn page_opened(&mut self, page: PageId, local: SocketAddr) {
+        let challenge = truca_core::wire::bytes::Bytes(self.random());
+        let hello = Notice::Hello {
+            version: VERSION,
+            node: HelloNode {
+                id: self.id,
+                name: self.settings.name.as_str().to_owned(),
+                boot: self.record.body.boot,
+            },
+            challenge,
+            trucad: env!("CARGO_PKG_VERSION").to_owned(),
+            resume_s: GRACE.as_secs() as u32,
+        };
+        self.tell(page, &hello);
+        let local = local.ip().to_canonical();
+        self.pages.open.insert(page, Page { local, challenge, session: None, attempts: 0 });
+    }
+
+    /// A page sent a message.
+    pub fn page_text(&mut self, now: Time, page: PageId, text: &str) {
+        self.pages.requests = self.pages.requests.wrapping_add(1);
+        let result = match Request::parse(text) {
+            Ok(request) => {
+                let id = request.id();
+                self.on_request(now, page, request).map_err(|mut failure| {
+                    failure.id = id;
+                    failure
+                })
+            }
+            Err(failure) => Err(failure),
+        };
+        match result {
+            Ok(Some(notice)) => self.tell(page, &notice),
+            Ok(None) => {}
+            Err(failure) => {
+                self.pages.refusals = self.pages.refusals.wrapping_add(1);
+                let id = failure.id;
+                let answer = serde_json::to_string(&Notice::Error(failure)).unwrap_or_default();
+                if let Some(attached) = self.session_at(page).filter(|_| id > 0) {
+                    attached.reliable.refused(id, &answer);
+                }
+                self.outputs.push_back(Output::Page(page, PageOut::Text(answer)));
+            }
+        }
+        self.settle(now);
+    }
+
+    /// A page's socket is gone; `left` when it said goodbye (the page was closed or reloaded).
+    pub fn page_closed(&mut self, now: Time, page: PageId, left: bool) {
+        let Some(session) = self.pages.open.remove(&page).and_then(|page| page.session) else { return };
+        let Some(attached) = self.pages.sessions.get_mut(&session).filter(|a| a.page == Some(page)) else {
+            return;
+        };
+        attached.page = None;
+        attached.window = None;
+        let ends = now + if left { GRACE_LEFT } else { GRACE };
+        attached.ends = Some(ends);
+        self.jobs.insert((ends, Job::Session(session)));
+        if left {
+            // its calls lived in the page
+            self.calls.session_ended(session);
+        } else {
+            self.calls.session_presence(session, Presence::Lost);
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn session_due(&mut self, now: Time, session: SessionId) {
+        let due =
+            self.pages.sessions.get(&session).and_then(|attached| attached.ends).is_some_and(|at| at <= now);
+        if due {
+            self.end_session(now, session, true);
+        }
+    }
+
+    /// Ends a session; `publish` says so to everybody.
+    fn end_session(&mut self, now: Time, session: SessionId, publish: bool) {
+        let Some(attached) = self.pages.sessions.remove(&session) else { return };
+        self.calls.session_ended(session);
+        if publish {
+            self.learn(now, &Record::Attachment(attached.gone).encode());
+        }
+    }
+
+    /// The node stops: pages are told, and come back or not.
+    pub(super) fn pages_stop(&mut self) {
+        for page in self.pages.open.keys().copied().collect::<Vec<_>>() {
+            self.bye(page, ByeReason::Stopping, TRY_LATER);
+        }
+    }
+
+    /// A page does not read, or has been silent.
+    pub fn page_overflow(&mut self, page: PageId) {
+        self.bye(page, ByeReason::Overflow, POLICY);
+    }
+
+    fn on_request(&mut self, now: Time, page: PageId, request: Request) -> Result<Option<Notice>, Failure> {
+        let id = request.id();
+        let Some(open) = self.pages.open.get(&page) else { return Ok(None) };
+        let (session, request) = match (open.session, request) {
+            (_, Request::Ping { id }) => return Ok(Some(Notice::Ok { id })),
+            (None, Request::SignIn(sign_in)) => return self.on_sign_in(now, page, &sign_in).map(Some),
+            (None, Request::Resume { id, token, seen }) => {
+                return self.on_resume(now, page, id, token, seen).map(|()| None);
+            }
+            (None, _) => return Err(Failure::new(id, Code::NotSignedIn, "sign in first")),
+            (Some(_), Request::SignIn(_) | Request::Resume { .. }) => {
+                return Err(Failure::new(id, Code::SignedIn, "this socket has signed in"));
+            }
+            (Some(session), request) => (session, request),
+        };
+        let Some(attached) = self.pages.sessions.get_mut(&session) else { return Ok(None) };
+        match attached.reliable.admit(now, id) {
+            Admission::Fresh => {}
+            Admission::Repeated(None) => return Ok(Some(Notice::Ok { id })),
+            Admission::Repeated(Some(answer)) => {
+                self.outputs.push_back(Output::Page(page, PageOut::Text(answer)));
+                return Ok(None);
+            }
+            Admission::TooFast => return Err(Failure::new(id, Code::TooFast, "slower, please")),
+        }
+        match request {
+            Request::Ack { n, .. } => {
+                attached.reliable.confirm(n);
+                return Ok(None);
+            }
+            Request::Watch { text, limit, .. } => {
+                let Some(window) = Window::new(id, &text, limit) else {
+                    return Err(Failure::new(id, Code::TooLong, "a search has at most 48 characters"));
+                };
+                attached.window = Some(window);
+                self.tell(page, &Notice::Ok { id });
+                self.update_window(session);
+                return Ok(None);
+            }
+            Request::Profile { display, .. } => self.on_profile(now, session, &display)?,
+            Request::SignOut { .. } => {
+                self.tell(page, &Notice::Ok { id });
+                self.bye(page, ByeReason::SignedOut, NORMAL);
+                self.end_session(now, session, true);
+                return Ok(None);
+            }
+            other => self.on_call_request(now, session, other)?,
+        }
+        Ok(Some(Notice::Ok { id }))
+    }
+
+    fn on_sign_in(&mut self, now: Time, page: PageId, request: &SignIn) -> Result<Notice, Failure> {
+        let Some(open) = self.pages.open.get_mut(&page) else {
+            return Err(Failure::new(request.id, Code::NoSession, "the socket is gone"));
+        };
+        open.attempts += 1;
+        let (challenge, local, attempts) = (open.challenge, open.local, open.attempts);
+        if attempts > MAX_ATTEMPTS {
+            self.bye(page, ByeReason::Overflow, POLICY);
+        }
+        let signed = self.check_sign_in(now, request, &challenge)?;
+        if let Some(before) = self.pages.session_of(&signed.own) {
+            // the same device again: its new attachment is newer than the old one's `gone`
+            if let Some(old) = self.pages.sessions.get(&before).and_then(|attached| attached.page) {
+                if let Some(open) = self.pages.open.get_mut(&old) {
+                    open.session = None;
+                }
+                self.bye(old, ByeReason::Replaced, NORMAL);
+            }
+            self.end_session(now, before, false);
+        } else if self.pages.sessions.len() >= self.settings.max_sessions {
+            return Err(Failure::new(request.id, Code::Full, "this node has as many people as it can carry"));
+        }
+        let token = truca_core::wire::bytes::Bytes(self.random());
+        self.pages.last_session = self.pages.last_session.wrapping_add(1);
+        let session = SessionId(self.pages.last_session);
+        let ice = self.ice_for(local);
+        let attached = Attached {
+            own: signed.own.clone(),
+            gone: signed.gone,
+            reliable: Session::new(now, self.settings.page_rate, request.id),
+            token,
+            page: Some(page),
+            ends: None,
+            window: None,
+            local,
+            ice: ice.clone(),
+            nodes: 0,
+        };
+        self.pages.sessions.insert(session, attached);
+        if let Some(open) = self.pages.open.get_mut(&page) {
+            open.session = Some(session);
+        }
+        self.learn(now, &signed.here);
+        self.windows_soon(now);
+        Ok(Notice::SignedIn {
+            id: request.id,
+            display: signed.display,
+            device: signed.own.device,
+            address: signed.own.address,
+            token,
+            created: signed.created,
+            ice,
+        })
+    }
+
+    fn on_resume(
+        &mut self,
+        now: Time,
+        page: PageId,
+        id: u32,
+        token: Token,
+        seen: u32,
+    ) -> Result<(), Failure> {
+        // tokens are random: finding one by the time of a comparison takes longer than it lives
+        let found = self.pages.sessions.iter().find(|(_, attached)| attached.token == token).map(|(s, _)| *s);
+        let local = self.pages.open.get(&page).map(|open| open.local);
+        let (Some(session), Some(local)) = (found, local) else {
+            return Err(Failure::new(id, Code::NoSession, "this session is over"));
+        };
+        let ice = self.ice_for(local);
+        let Some(attached) = self.pages.sessions.get_mut(&session) else { return Ok(()) };
+        let before = attached.page.replace(page);
+        attached.ends = None;
+        attached.local = local;
+        attached.ice.clone_from(&ice);
+        attached.nodes = 0;
+        let resumed = Notice::Resumed { id, token, handled: attached.reliable.handled(), ice };
+        let missed: Vec<String> = attached.reliable.replay(seen).map(str::to_owned).collect();
+        if let Some(open) = self.pages.open.get_mut(&page) {
+            open.session = Some(session);
+        }
+        if let Some(before) = before {
+            if let Some(open) = self.pages.open.get_mut(&before) {
+                open.session = None;
+            }
+            self.bye(before, ByeReason::Replaced, NORMAL);
+        } else {
+            self.calls.session_presence(session, Presence::Back);
+        }
+        self.tell(page, &resumed);
+        for text in missed {
+            self.outputs.push_back(Output::Page(page, PageOut::Text(text)));
+        }
+        self.windows_soon(now);
+        Ok(())
+    }
+
+    /// Tells a session of a call; one that does not confirm what it is told ends.
+    pub(super) fn tell_call(&mut self, now: Time, session: SessionId, event: CallEvent) {
+        let Some(attached) = self.pages.sessions.get_mut(&session) else { return };
+        let page = attached.page;
+        match (attached.reliable.push(event), page) {
+            (Ok(text), Some(page)) => self.outputs.push_back(Output::Page(page, PageOut::Text(text))),
+            (Ok(_), None) => {}
+            (Err(_), page) => {
+                if let Some(page) = page {
+                    self.bye(page, ByeReason::Overflow, POLICY);
+                }
+                self.end_session(now, session, true);
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, page: PageId, notice: &Notice) {
+        self.outputs.push_back(Output::Page(page, text_of(notice)));
+    }
+
+    fn bye(&mut self, page: PageId, reason: ByeReason, code: u16) {
+        self.tell(page, &Notice::Bye { reason });
+        self.outputs.push_back(Output::Page(page, PageOut::Close(code)));
+    }
+
+    fn session_at(&mut self, page: PageId) -> Option<&mut Attached> {
+        let session = self.pages.open.get(&page)?.session?;
+        self.pages.sessions.get_mut(&session)
+    }
+
+    /// Something changed that pages show: they are told together, not more often than [`WINDOW_PERIOD`].
+    pub(super) fn windows_soon(&mut self, now: Time) {
+        if self.windows_at.is_none() {
+            let at = now.max(self.windows_last + WINDOW_PERIOD);
+            self.windows_at = Some(at);
+            self.jobs.insert((at, Job::Windows));
+        }
+    }
+
+    pub(super) fn update_windows(&mut self, now: Time) {
+        self.windows_at = None;
+        self.windows_last = now;
+        for session in self.pages.sessions.keys().copied().collect::<Vec<_>>() {
+            self.update_window(session);
+        }
+    }
+
+    fn update_window(&mut self, session: SessionId) {
+        let alive_count = self.alive.len() as u32;
+        let Some(local) = self.pages.sessions.get(&session).map(|attached| attached.local) else { return };
+        let ice = self.ice_for(local);
+        let Some(attached) = self.pages.sessions.get_mut(&session) else { return };
+        let Some(page) = attached.page else { return };
+        let mut news = Vec::new();
+        if attached.nodes != alive_count {
+            attached.nodes = alive_count;
+            news.push(Notice::Nodes { alive: alive_count });
+        }
+        if attached.ice != ice {
+            attached.ice.clone_from(&ice);
+            news.push(Notice::Ice { servers: ice });
+        }
+        let you = attached.own.address.clone();
+        if let Some(window) = &mut attached.window {
+            news.extend(window.update(&self.directory, &you, |id| self.alive.contains(id)));
+        }
+        for notice in news {
+            self.tell(page, &notice);
+        }
+    }
+}

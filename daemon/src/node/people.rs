@@ -1,0 +1,155 @@
+//! Accounts and attachments: signing in, display names, and the ICE servers for a page.
+
+use std::net::{IpAddr, SocketAddr};
+
+use truca_core::Time;
+use truca_core::directory::record::{Account, AccountBody, Attachment, Record, Status, verify};
+use truca_core::id::DeviceId;
+use truca_core::name::{Address, Display, Name};
+use truca_core::signal::call::SessionId;
+use truca_core::wire::bytes::{Bytes, Challenge};
+use truca_core::wire::node::Device;
+use truca_core::wire::page::{Code, Failure, IceServer, SignIn};
+
+use super::{Keys, Node};
+
+/// How many other nodes' STUN a page is given, beside its own node's.
+const REMOTE_STUN: usize = 2;
+
+/// What signing in has established.
+pub(super) struct Signed {
+    pub(super) own: Device,
+    pub(super) display: Display,
+    pub(super) created: bool,
+    /// The encoded attachment to publish now.
+    pub(super) here: Vec<u8>,
+    /// The attachment to publish when the session ends.
+    pub(super) gone: Attachment,
+}
+
+impl<K: Keys> Node<K> {
+    /// Checks a sign-in, and creates the account when its name is free at this node.
+    pub(super) fn check_sign_in(
+        &mut self,
+        now: Time,
+        request: &SignIn,
+        challenge: &Challenge,
+    ) -> Result<Signed, Failure> {
+        let fail = |code, message: &str| Failure::new(request.id, code, message);
+        let name: Name = request.name.parse().map_err(|e| fail(Code::BadName, &format!("{e}")))?;
+        let display: Display =
+            request.display.parse().map_err(|e| fail(Code::BadDisplay, &format!("{e}")))?;
+        let address = Address { home: request.home.unwrap_or(self.id), name };
+        let device = DeviceId::of_point(&request.key.0);
+
+        let known = self.directory.account(&address).map(|account| account.body.clone());
+        match &known {
+            Some(account) if account.devices.contains(&device) => {}
+            Some(_) => {
+                let mut taken =
+                    fail(Code::NameTaken, &format!("{} is taken at {}", address.name, self.settings.name));
+                taken.suggest = self.free_name(&address.name);
+                return Err(taken);
+            }
+            None if address.home != self.id => {
+                return Err(fail(Code::NoSuchPerson, "nobody has this address"));
+            }
+            None if self.directory.accounts_of(self.id).count() >= self.settings.max_accounts => {
+                return Err(fail(Code::Full, "this node has as many accounts as it may"));
+            }
+            None => {}
+        }
+        let counter = request.attachment.counter;
+        let last = self.directory.attachment(&address, device).map_or(0, |attachment| attachment.counter);
+        if counter <= last || counter == u32::MAX {
+            let mut stale = fail(Code::StaleCounter, "a newer attachment of this device is known");
+            stale.counter = Some(last);
+            return Err(stale);
+        }
+
+        let text = format!("truca-sign-in-1\n{}\n{challenge}\n{address}\n", self.id);
+        if !verify(&request.key, text.as_bytes(), &request.signature) {
+            return Err(fail(Code::BadSignature, "the sign-in does not verify"));
+        }
+        let attachment = |counter, status, signature| Attachment {
+            address: address.clone(),
+            point: request.key,
+            node: self.id,
+            boot: self.record.body.boot,
+            counter,
+            status,
+            signature,
+        };
+        let here = attachment(counter, Status::Here, request.attachment.here);
+        let gone = attachment(counter + 1, Status::Gone, request.attachment.gone);
+        if here.verify().is_err() || gone.verify().is_err() {
+            return Err(fail(Code::BadSignature, "the attachment does not verify"));
+        }
+
+        let created = known.is_none();
+        let display = known.map_or(display, |account| account.display);
+        if created {
+            let body = AccountBody {
+                home: self.id,
+                name: address.name.clone(),
+                display: display.clone(),
+                devices: vec![device],
+                counter: 1,
+            };
+            if !self.publish_account(now, body) {
+                return Err(fail(Code::Full, "the directory is full"));
+            }
+            log::info!("a new account was made");
+            log::debug!("the new account is {address}");
+        }
+        let own = Device { address, device };
+        Ok(Signed { own, display, created, here: Record::Attachment(here).encode(), gone })
+    }
+
+    /// Changes the display name of a session's account.
+    pub(super) fn on_profile(&mut self, now: Time, session: SessionId, display: &str) -> Result<(), Failure> {
+        let display: Display =
+            display.parse().map_err(|e| Failure::new(0, Code::BadDisplay, format!("{e}")))?;
+        let Some(attached) = self.pages.sessions.get(&session) else { return Ok(()) };
+        let address = attached.own.address.clone();
+        let account = self.directory.account(&address).filter(|_| address.home == self.id);
+        let Some(mut body) = account.map(|account| account.body.clone()) else {
+            return Err(Failure::new(0, Code::NotHome, "only the home node can change this"));
+        };
+        if body.display != display {
+            body.display = display;
+            body.counter = body.counter.wrapping_add(1);
+            self.publish_account(now, body);
+        }
+        Ok(())
+    }
+
+    /// Signs and publishes an account of this home. Whether the directory took it.
+    fn publish_account(&mut self, now: Time, body: AccountBody) -> bool {
+        let signature = Bytes(self.keys.sign(&Account::to_sign(&body)));
+        let encoded = Record::Account(Account { body, signature }).encode();
+        self.learn(now, &encoded)
+    }
+
+    /// A free name like the one that was wanted.
+    fn free_name(&self, wanted: &Name) -> Option<String> {
+        let stem: String = wanted.as_str().chars().take(truca_core::name::MAX_NAME - 2).collect();
+        (2..100).map(|n| format!("{stem}{n}")).find(|text| {
+            let free = |name| self.directory.account(&Address { home: self.id, name }).is_none();
+            text.parse().is_ok_and(free)
+        })
+    }
+
+    /// The ICE servers for a page that reached us at `local`: our own STUN there, which makes browsers show
+    /// real addresses, and that of two other nodes, which see the page from outside its router.
+    pub(super) fn ice_for(&self, local: IpAddr) -> Vec<IceServer> {
+        let own = (self.settings.stun_port > 0).then(|| SocketAddr::new(local, self.settings.stun_port));
+        let others = self.alive.iter().filter(|id| **id != self.id).filter_map(|id| {
+            let port = self.directory.node(id)?.body.stun_port;
+            let at = self.gossip.address(*id)?.ip();
+            (port > 0 && at.is_loopback() == local.is_loopback()).then(|| SocketAddr::new(at, port))
+        });
+        let servers = own.into_iter().chain(others.take(REMOTE_STUN));
+        servers.map(|at| IceServer { urls: vec![format!("stun:{at}")] }).collect()
+    }
+}

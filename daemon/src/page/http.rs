@@ -1,0 +1,247 @@
+//! The page server: HTTP/1.1 (RFC 9112) for one connection, as little of it as a browser needs.
+//!
+//! `listen.rs` drives [`serve`]. It answers GET and HEAD from the files in the binary, hands `/ws` to `ws.rs`, and
+//! on the plain port gives every visitor to `explain.rs`. Bounded in every way: 8 KiB of head, 10 s to send it,
+//! 30 s between requests, 100 requests. It takes no body, keeps no log of visitors and knows no session.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
+
+use bytes::BufMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{assets, explain, request::Request, respond::Response, ws};
+use crate::{event::Event, tls::Stream};
+
+/// Largest request head.
+const MAX_HEAD: usize = 8192;
+
+/// From the first byte of a head to its last.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Between two requests.
+const IDLE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// One connection's requests.
+const MAX_REQUESTS: u32 = 100;
+
+/// What is written at once, and how long that may take: 4 kb/s is slower than any link that carries a call.
+const CHUNK: usize = 16 * 1024;
+const WRITE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What pages have done, for the control socket.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests answered.
+    pub requests: Cell<u32>,
+    /// WebSockets that are open now.
+    pub sockets: Cell<u32>,
+    /// WebSockets refused because there were too many.
+    pub refused: Cell<u32>,
+}
+
+/// What every visitor needs. One for the daemon, shared as `Rc`.
+#[derive(Debug)]
+pub struct Site {
+    /// Where events go.
+    pub events: mpsc::Sender<Event>,
+    /// The port of the page, for the link on the explaining page.
+    pub https_port: u16,
+    /// SHA-256 of the certificate that browsers are shown; changes with it.
+    pub fingerprint: RefCell<String>,
+    /// What pages have done.
+    pub counters: Counters,
+    /// The last `PageId`.
+    pub(super) last: Cell<u32>,
+}
+
+impl Site {
+    /// No visitors yet.
+    pub fn new(events: mpsc::Sender<Event>, https_port: u16, fingerprint: String) -> Self {
+        Self {
+            events,
+            https_port,
+            fingerprint: RefCell::new(fingerprint),
+            counters: Counters::default(),
+            last: Cell::new(0),
+        }
+    }
+}
+
+/// By which door a visitor came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// TLS: the page.
+    Https,
+    /// Plain, on a listener that only this machine reaches: the page (loopback is a secure context).
+    Loopback,
+    /// Plain, on the network: why there will be a warning, and the way to the page.
+    Explain,
+}
+
+/// One connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit {
+    /// The visitor's address.
+    pub remote: SocketAddr,
+    /// The address of ours that it reached.
+    pub local: SocketAddr,
+    /// By which door.
+    pub door: Door,
+}
+
+/// Serves one connection until it ends.
+pub async fn serve(mut stream: Stream, visit: Visit, site: Rc<Site>) {
+    match serve_requests(&mut stream, &visit, &site).await {
+        Some((seat, early)) => ws::run(stream, early, visit, seat).await,
+        None => stream.close_gently().await,
+    }
+}
+
+enum Answer {
+    Response { response: Response, keep_alive: bool, only_head: bool },
+    WebSocket { accept: String, seat: ws::Seat },
+}
+
+/// Answers requests until the connection ends (`None`) or becomes a WebSocket, whose first bytes may have come
+/// along with the request.
+async fn serve_requests(stream: &mut Stream, visit: &Visit, site: &Rc<Site>) -> Option<(ws::Seat, Vec<u8>)> {
+    let mut buffer = Vec::new();
+    for turn in 1..=MAX_REQUESTS {
+        let end = match read_head(stream, &mut buffer, turn == 1).await {
+            Ok(end) => end,
+            Err(response) => {
+                let _ = send(stream, &response?, false, false).await;
+                return None;
+            }
+        };
+        let answer = answer(&buffer[..end], visit, site);
+        site.counters.requests.set(site.counters.requests.get().wrapping_add(1));
+        buffer.drain(..end);
+        match answer {
+            Answer::WebSocket { accept, seat } => {
+                let head = format!(
+                    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                     Sec-WebSocket-Accept: {accept}\r\n\r\n"
+                );
+                write(stream, head.as_bytes()).await.ok()?;
+                return Some((seat, buffer));
+            }
+            Answer::Response { response, keep_alive, only_head } => {
+                let keep_alive = keep_alive && turn < MAX_REQUESTS;
+                send(stream, &response, keep_alive, only_head).await.ok()?;
+                keep_alive.then_some(())?;
+            }
+        }
+    }
+    None
+}
+
+/// Reads until `buffer` starts with a whole head, and says where it ends. The error is what to answer, if anything.
+async fn read_head(
+    stream: &mut Stream,
+    buffer: &mut Vec<u8>,
+    mut begun: bool,
+) -> Result<usize, Option<Response>> {
+    begun |= !buffer.is_empty();
+    let mut deadline = Instant::now() + if begun { HEAD_DEADLINE } else { IDLE_DEADLINE };
+    let mut scanned = 0;
+    loop {
+        // RFC 9112 section 2.2: empty lines before a request are ignored.
+        let empty = buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        buffer.drain(..empty);
+        if let Some(end) = end_of_head(buffer, scanned) {
+            return Ok(end);
+        }
+        // A TLS ClientHello on the plain port would otherwise wait for its empty line until the deadline.
+        if buffer.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
+            return Err(Some(Response::words(400, "The request is not HTTP.")));
+        }
+        scanned = buffer.len();
+        let room = MAX_HEAD - buffer.len();
+        if room == 0 {
+            return Err(Some(Response::words(431, "The request is too long.")));
+        }
+        if buffer.len() == buffer.capacity() {
+            buffer.reserve_exact(room.min(buffer.len().max(1024)));
+        }
+        match timeout_at(deadline, stream.read_buf(&mut (&mut *buffer).limit(room))).await {
+            Ok(Ok(0) | Err(_)) => return Err(None),
+            Ok(Ok(_)) if begun => {}
+            Ok(Ok(_)) => {
+                begun = true;
+                deadline = Instant::now() + HEAD_DEADLINE;
+            }
+            Err(_) if buffer.is_empty() => return Err(None),
+            Err(_) => return Err(Some(Response::words(408, "The request took too long."))),
+        }
+    }
+}
+
+/// Where the empty line ends. `scanned` bytes have been looked at before, so that a request which comes byte by
+/// byte does not cost its square.
+fn end_of_head(buffer: &[u8], scanned: usize) -> Option<usize> {
+    let from = scanned.saturating_sub(2);
+    buffer[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').find_map(|(at, _)| {
+        let end = from + at + 1;
+        let before = &buffer[..end - 1];
+        (before.ends_with(b"\n") || before.ends_with(b"\n\r")).then_some(end)
+    })
+}
+
+fn answer(head: &[u8], visit: &Visit, site: &Rc<Site>) -> Answer {
+    let request = match Request::parse(head) {
+        Ok(request) => request,
+        // What follows a head that could not be read cannot be read either.
+        Err(response) => return Answer::Response { response, keep_alive: false, only_head: false },
+    };
+    let only_head = request.method == "HEAD";
+    let response = if request.method != "GET" && !only_head {
+        Response::words(405, "Pages can be read here, nothing else.").with("Allow: GET, HEAD\r\n")
+    } else if visit.door == Door::Explain {
+        explain::answer(&request, site)
+    } else if request.path == "/ws" {
+        match ws::upgrade(&request, visit.door, site) {
+            Ok((accept, seat)) => return Answer::WebSocket { accept, seat },
+            Err(response) => response,
+        }
+    } else if let Some(asset) = assets::find(request.path) {
+        Response::asset(asset, &request)
+    } else {
+        Response::words(404, "There is nothing at this address.")
+    };
+    Answer::Response { response, keep_alive: request.keep_alive, only_head }
+}
+
+async fn send(stream: &mut Stream, response: &Response, keep_alive: bool, only_head: bool) -> io::Result<()> {
+    let mut head = response.head(keep_alive).into_bytes();
+    let body: &[u8] = if only_head { &[] } else { &response.body };
+    // The head and a small body leave in one packet.
+    let (small, rest) = body.split_at(body.len().min(2048));
+    head.extend_from_slice(small);
+    write(stream, &head).await?;
+    for chunk in rest.chunks(CHUNK) {
+        write(stream, chunk).await?;
+    }
+    Ok(())
+}
+
+async fn write(stream: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+    timeout(WRITE_DEADLINE, async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    })
+    .await?
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! One HTTP response: status, the headers that keep a page safe, and a body that is in the binary or made of words.
+//!
+//! Driven by `http.rs`, `explain.rs` and `ws.rs`. There is no `Date` (a router's clock may be in 1970, and RFC
+//! 9110 section 6.6.1 forbids guessing) and no HSTS (it would take the owner's way back from him when his
+//! certificate changes).
+
+use std::borrow::Cow;
+
+use super::{assets::Asset, request::Request};
+
+/// What the page may do. Nothing from anywhere else, no inline script, no framing.
+const PAGE_HEADERS: &str = "\
+Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+frame-ancestors 'none'\r\n\
+X-Content-Type-Options: nosniff\r\n\
+Referrer-Policy: no-referrer\r\n\
+Permissions-Policy: camera=(self), microphone=(self), display-capture=(self)\r\n\
+Cross-Origin-Opener-Policy: same-origin\r\n";
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    /// Whole header lines.
+    pub(super) headers: String,
+    pub(super) body: Cow<'static, [u8]>,
+}
+
+impl Response {
+    /// A small page that says one thing.
+    pub(super) fn words(status: u16, words: &str) -> Self {
+        let body = format!(
+            "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width\">\
+             <title>Truca: {status}</title>\n<h1>{}</h1>\n<p>{words}\n<p><a href=\"/\">Truca</a>\n",
+            reason(status)
+        );
+        Self::html(status, body)
+    }
+
+    pub(super) fn html(status: u16, body: String) -> Self {
+        Self {
+            status,
+            content_type: HTML,
+            headers: "Cache-Control: no-store\r\n".to_owned(),
+            body: Cow::Owned(body.into_bytes()),
+        }
+    }
+
+    pub(super) fn with(mut self, line: &str) -> Self {
+        self.headers.push_str(line);
+        self
+    }
+
+    /// A file of the page, or that the browser has it already.
+    pub(super) fn asset(asset: &'static Asset, request: &Request<'_>) -> Self {
+        if !request.accept_encoding.is_none_or(accepts_gzip) {
+            return Self::words(
+                406,
+                "This router keeps its page compressed, and your program does not say that it reads gzip \
+                 (curl: add --compressed).",
+            );
+        }
+        let cache = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+        let headers =
+            format!("Cache-Control: {cache}\r\nETag: \"{}\"\r\nVary: Accept-Encoding\r\n", asset.etag);
+        if request.if_none_match.is_some_and(|tags| names_tag(tags, asset.etag)) {
+            return Self { status: 304, content_type: "", headers, body: Cow::Borrowed(&[]) };
+        }
+        let headers = headers + "Content-Encoding: gzip\r\n";
+        Self { status: 200, content_type: asset.content_type, headers, body: Cow::Borrowed(asset.gzip) }
+    }
+
+    /// Status line and headers, with the empty line.
+    pub(super) fn head(&self, keep_alive: bool) -> String {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        head.push_str(PAGE_HEADERS);
+        head.push_str(&self.headers);
+        if self.status != 304 {
+            head.push_str(&format!(
+                "Content-Type: {}\r\nContent-Length: {}\r\n",
+                self.content_type,
+                self.body.len()
+            ));
+        }
+        head.push_str(if keep_alive {
+            "Connection: keep-alive\r\n\r\n"
+        } else {
+            "Connection: close\r\n\r\n"
+        });
+        head
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        426 => "Upgrade Required",
+        431 => "Request Header Fields Too Large",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "Error",
+    }
+}
+
+/// RFC 9110 section 12.5.3: `gzip` or `*`, unless its weight is 0. The name is more telling than the star.
+fn accepts_gzip(value: &str) -> bool {
+    let mut star = false;
+    for part in value.split(',') {
+        let mut pieces = part.split(';');
+        let name = pieces.next().unwrap_or_default().trim();
+        let refused = pieces
+            .filter_map(|piece| piece.trim().strip_prefix("q="))
+            .any(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight == 0.0));
+        if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
+            return !refused;
+        }
+        star |= name == "*" && !refused;
+    }
+    star
+}
+
+/// RFC 9110 section 13.1.2, weak comparison.
+fn names_tag(value: &str, etag: &str) -> bool {
+    value
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_accepted_by_name_or_by_star() {
+        for (value, accepted) in [
+            ("gzip, deflate, br", true),
+            ("br, *", true),
+            ("GZIP;q=0.5", true),
+            ("gzip;q=0, *", false),
+            ("*;q=0", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            assert_eq!(accepts_gzip(value), accepted, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_etag_matches_in_a_list_and_weakly() {
+        for (value, matches) in
+            [("\"ab\"", true), ("\"x\", W/\"ab\"", true), ("*", true), ("\"abc\"", false), ("", false)]
+        {
+            assert_eq!(names_tag(value, "ab"), matches, "{value}");
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Runs the daemon: opens what the configuration says, drives the node, and closes at SIGTERM.
+//!
+//! Called by `main`, once. One thread runs everything; only writes to flash and name look-ups are handed to a
+//! helper thread, and mDNS has its own.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Map, Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::{self, LocalSet};
+use tokio::time::{Instant, interval, sleep_until, timeout};
+use truca_core::Time;
+
+use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
+use crate::host::config::{Config, Overrides, Peer};
+use crate::host::identity::Identity;
+use crate::host::{ctl, interfaces, store};
+use crate::listen;
+use crate::mesh::discovery::Mdns;
+use crate::mesh::link::{self, Links};
+use crate::mesh::{membership, stun};
+use crate::node::{Keys, Node, Output, Settings};
+use crate::page::http::Site;
+use crate::tls::{Tls, certificate};
+
+/// How often interfaces and the names of peers are looked at again.
+const LOOK_AROUND: Duration = Duration::from_secs(30);
+/// How many events are handled before outputs are carried out.
+const BATCH: usize = 64;
+/// How long goodbyes may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+impl Keys for Identity {
+    fn point(&self) -> NodePoint {
+        Self::point(self)
+    }
+
+    fn agreement_secret(&self) -> [u8; 32] {
+        Self::agreement_secret(self)
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        Self::sign(self, message)
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        // without random numbers no token would be safe: better no daemon than that
+        SystemRandom::new().fill(buffer).expect("random numbers");
+    }
+}
+
+/// Runs until SIGTERM or SIGINT; `overrides` are kept for reloads.
+pub fn run(config: Config, overrides: &Overrides) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log::error!("cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match LocalSet::new().block_on(&runtime, serve(config, overrides)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: Config, overrides: &Overrides) -> Result<(), Box<dyn Error>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut running = Running::open(config)?;
+    let mut around = interval(LOOK_AROUND);
+    log::info!("ready: {}", running.pages().join(" "));
+    loop {
+        let due = running.node.poll_timeout().map_or_else(far, |at| running.start + at);
+        tokio::select! {
+            event = running.inbox.recv() => {
+                running.handle(event);
+                for _ in 0..BATCH {
+                    let Ok(event) = running.inbox.try_recv() else { break };
+                    running.handle(Some(event));
+                }
+            }
+            () = sleep_until(due) => {}
+            _ = around.tick() => running.look_around(),
+            _ = hangup.recv() => running.reload(overrides),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+        let now = running.now();
+        running.node.handle_timeout(now);
+        running.carry_out();
+    }
+    running.close().await;
+    Ok(())
+}
+
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(3_600)
+}
+
+/// Everything that is open.
+struct Running {
+    config: Config,
+    start: Instant,
+    node: Node<Identity>,
+    fingerprint: String,
+    events: mpsc::Sender<Event>,
+    inbox: mpsc::Receiver<Event>,
+    pages: BTreeMap<PageId, mpsc::Sender<PageOut>>,
+    links: BTreeMap<LinkId, mpsc::Sender<LinkOut>>,
+    sockets: membership::Sockets,
+    doors: Rc<listen::Shared>,
+    stun_counters: stun::SharedCounters,
+    stun: BTreeMap<SocketAddr, task::JoinHandle<std::io::Result<()>>>,
+    mdns: Option<Mdns>,
+}
+
+impl Running {
+    fn open(config: Config) -> Result<Self, Box<dyn Error>> {
+        let start = Instant::now();
+        let (events, inbox) = mpsc::channel(EVENT_QUEUE);
+        // first the control socket: it tells whether another daemon runs here
+        task::spawn_local(ctl::Server::bind(&config.run_dir)?.serve(events.clone()));
+        let identity = Identity::load_or_create(&config.state, &config.name)?;
+        let (id, own) = (identity.id(), identity.certified_key());
+        let page = match &config.certificate {
+            Some((chain, key)) => certificate::load(chain, key)?,
+            None => own.clone(),
+        };
+        let fingerprint = certificate::fingerprint(page.end_entity_cert()?);
+        let tls = Rc::new(Tls::new(&own, &page)?);
+        let site = Rc::new(Site::new(events.clone(), config.port, fingerprint.clone()));
+        let link_wing = Rc::new(Links::new(events.clone(), tls.clone()));
+        let doors = Rc::new(listen::Shared::new(tls, site, link_wing));
+
+        let loopback = config.listen.iter().all(std::net::IpAddr::is_loopback);
+        let mut sockets = membership::Sockets::default();
+        let mut opened = 0;
+        for ip in &config.listen {
+            let door = match listen::bind(SocketAddr::new(*ip, config.port)) {
+                Ok(door) => door,
+                // a kernel without IPv6 is no reason to serve nobody
+                Err(error) if ip.is_ipv6() && config.listen.len() > 1 => {
+                    log::warn!("{error}");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            task::spawn_local(listen::tls(door, doors.clone()));
+            if config.http_port != 0 {
+                let door = listen::bind(SocketAddr::new(*ip, config.http_port))?;
+                task::spawn_local(listen::plain(door, loopback, doors.clone()));
+            }
+            let address = SocketAddr::new(*ip, config.port);
+            sockets
+                .bind(address, events.clone())
+                .map_err(|error| format!("cannot listen on UDP {address}: {error}"))?;
+            opened += 1;
+        }
+        if opened == 0 {
+            return Err("there is no address to listen on".into());
+        }
+        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, events.clone())) {
+            Some(Ok(mdns)) => Some(mdns),
+            Some(Err(error)) => {
+                log::warn!("no mDNS: {error}");
+                None
+            }
+            None => None,
+        };
+        let saved = store::load(&config.state);
+        let node = Node::new(Time::ZERO, identity, settings(&config)?, saved);
+        let mut running = Self {
+            start,
+            node,
+            fingerprint,
+            events,
+            inbox,
+            pages: BTreeMap::new(),
+            links: BTreeMap::new(),
+            sockets,
+            doors,
+            stun_counters: stun::SharedCounters::default(),
+            stun: BTreeMap::new(),
+            mdns,
+            config,
+        };
+        running.serve_stun();
+        running.carry_out();
+        Ok(running)
+    }
+
+    fn now(&self) -> Time {
+        self.start.elapsed()
+    }
+
+    fn handle(&mut self, event: Option<Event>) {
+        let now = self.now();
+        let node = &mut self.node;
+        match event {
+            Some(Event::PageOpened { page, remote: _, local, out }) => {
+                self.pages.insert(page, out);
+                node.page_opened(page, local);
+            }
+            Some(Event::PageText { page, text }) => node.page_text(now, page, &text),
+            Some(Event::PageClosed { page, left }) => {
+                self.pages.remove(&page);
+                node.page_closed(now, page, left);
+            }
+            Some(Event::LinkOpened { link, point, remote, dialled, out }) => {
+                self.links.insert(link, out);
+                node.link_opened(now, link, &point, remote, dialled);
+            }
+            Some(Event::LinkFrame { link, frame }) => node.link_frame(now, link, &frame),
+            Some(Event::LinkClosed { link }) => {
+                self.links.remove(&link);
+                node.link_closed(now, link);
+            }
+            Some(Event::DialFailed { remote, why }) => node.dial_failed(now, remote, &why),
+            Some(Event::Datagram { from, payload }) => node.handle_datagram(now, from, &payload),
+            Some(Event::Candidate { address, id, source: "peer" }) => node.peer(now, address, id),
+            Some(Event::Candidate { address, id, source }) => node.candidate(now, address, id, source),
+            Some(Event::Ctl { command, reply }) => {
+                // who asked and left does not need an answer
+                let _ = reply.send(self.report(now, &command));
+            }
+            None => {}
+        }
+    }
+
+    /// Carries out what the node wants. It never waits: who does not keep up is closed.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Datagram { to, payload } => self.sockets.send(to, &payload),
+                Output::Dial(address) => link::dial(address, &self.doors.links),
+                Output::Page(page, out) => {
+                    let sent = self.pages.get(&page).map(|queue| queue.try_send(out));
+                    if let Some(Err(TrySendError::Full(_))) = sent {
+                        log::debug!("a page does not read what it is sent");
+                        self.pages.remove(&page);
+                    }
+                }
+                Output::Link(link, out) => {
+                    let sent = self.links.get(&link).map(|queue| queue.try_send(out));
+                    if let Some(Err(TrySendError::Full(_))) = sent {
+                        log::debug!("a node does not read what it is sent");
+                        self.links.remove(&link);
+                    }
+                }
+                Output::Save(saved) => {
+                    let state = self.config.state.clone();
+                    task::spawn_blocking(move || {
+                        if let Err(error) = store::save(&state, &saved) {
+                            log::error!("cannot write to {}: {error}", state.display());
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// Answers STUN on every address that there is now.
+    fn serve_stun(&mut self) {
+        if self.config.stun_port == 0 {
+            return;
+        }
+        let wanted: Vec<SocketAddr> = interfaces::stun_addresses(&self.config.listen)
+            .into_iter()
+            .map(|ip| SocketAddr::new(ip, self.config.stun_port))
+            .collect();
+        self.stun.retain(|address, serving| {
+            let keep = wanted.contains(address) && !serving.is_finished();
+            if !keep {
+                serving.abort();
+            }
+            keep
+        });
+        for address in wanted {
+            if self.stun.contains_key(&address) {
+                continue;
+            }
+            match stun::bind(address) {
+                Ok(socket) => {
+                    let serving = task::spawn_local(stun::serve(socket, self.stun_counters.clone()));
+                    self.stun.insert(address, serving);
+                }
+                Err(error) => log::warn!("no STUN on UDP {address}: {error}"),
+            }
+        }
+    }
+
+    /// Interfaces come and go, and so do the addresses behind names.
+    fn look_around(&mut self) {
+        let now = self.now();
+        self.serve_stun();
+        if let Ok(settings) = settings(&self.config) {
+            self.node.set_settings(now, settings);
+        }
+        for Peer { host, port, id } in self.config.peers.iter().cloned() {
+            if host.parse::<std::net::IpAddr>().is_ok() {
+                continue;
+            }
+            let events = self.events.clone();
+            task::spawn_local(async move {
+                match tokio::net::lookup_host((host.as_str(), port)).await {
+                    Ok(found) => {
+                        for address in found.take(4) {
+                            // an error means that the daemon stops
+                            let _ = events.send(Event::Candidate { address, id, source: "peer" }).await;
+                        }
+                    }
+                    Err(error) => log::debug!("peer {host}: {error}"),
+                }
+            });
+        }
+    }
+
+    /// SIGHUP: takes over what can change while it runs. A configuration with an error changes nothing.
+    fn reload(&mut self, overrides: &Overrides) {
+        let (config, warnings) = match Config::load(overrides) {
+            Ok(loaded) => loaded,
+            Err(error) => return log::error!("not reloaded: {error}"),
+        };
+        for warning in warnings {
+            log::warn!("{warning}");
+        }
+        let fixed = |c: &Config| {
+            (c.listen.clone(), c.port, c.http_port, c.stun_port, c.state.clone(), c.run_dir.clone(), c.mdns)
+        };
+        if fixed(&config) != fixed(&self.config) {
+            log::warn!("addresses, ports, directories and mDNS change only with a restart");
+        }
+        if let Some((chain, key)) = &config.certificate {
+            let page = certificate::load(chain, key).map_err(|error| error.to_string()).and_then(|page| {
+                self.doors.tls.set_page(&page).map_err(|error| error.to_string())?;
+                page.end_entity_cert()
+                    .map(|leaf| certificate::fingerprint(leaf))
+                    .map_err(|error| error.to_string())
+            });
+            match page {
+                Ok(fingerprint) => {
+                    self.doors.site.fingerprint.replace(fingerprint.clone());
+                    self.fingerprint = fingerprint;
+                }
+                Err(error) => log::error!("the certificate stays as it was: {error}"),
+            }
+        }
+        log::set_max_level(config.log_level);
+        let old = std::mem::replace(&mut self.config, config);
+        let new = &mut self.config;
+        (new.listen, new.port, new.http_port, new.stun_port) =
+            (old.listen, old.port, old.http_port, old.stun_port);
+        (new.state, new.run_dir, new.mdns) = (old.state, old.run_dir, old.mdns);
+        self.look_around();
+        log::info!("reloaded");
+    }
+
+    fn report(&self, now: Time, command: &str) -> Option<Value> {
+        if command == "stun" {
+            let counters = self.stun_counters.get();
+            let counters: Map<String, Value> = counters
+                .each()
+                .iter()
+                .map(|(name, count)| ((*name).to_owned(), Value::from(*count)))
+                .collect();
+            return Some({
+                let addresses: Vec<String> = self.stun.keys().map(SocketAddr::to_string).collect();
+                json!({ "addresses": addresses, "counters": counters })
+            });
+        }
+        let mut report = self.node.report(now, command)?;
+        if command == "status" {
+            report["fingerprint"] = self.fingerprint.as_str().into();
+            report["pages"] = self.pages().into();
+            report["rss_kib"] = rss_kib().into();
+        }
+        Some(report)
+    }
+
+    /// Where the page is.
+    fn pages(&self) -> Vec<String> {
+        let loopback = self.config.listen.iter().all(std::net::IpAddr::is_loopback);
+        if loopback && self.config.http_port != 0 {
+            return vec![format!("http://localhost:{}/", self.config.http_port)];
+        }
+        let addresses = interfaces::addresses(&self.config.addresses, &self.config.listen);
+        addresses.iter().map(|ip| format!("https://{}/", SocketAddr::new(*ip, self.config.port))).collect()
+    }
+
+    /// Says goodbye to everybody and writes the state.
+    async fn close(mut self) {
+        log::info!("stopping");
+        let now = self.now();
+        self.node.stop(now);
+        let mut last = None;
+        // the node's last word is what to save: written here, since nothing else is to be served any more
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Save(saved) => last = Some(saved),
+                Output::Datagram { to, payload } => self.sockets.send(to, &payload),
+                Output::Page(page, out) => {
+                    if let Some(queue) = self.pages.get(&page) {
+                        let _ = queue.try_send(out);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(saved) = last
+            && let Err(error) = store::save(&self.config.state, &saved)
+        {
+            log::error!("cannot write to {}: {error}", self.config.state.display());
+        }
+        self.links.clear();
+        let goodbyes = async {
+            if let Some(mdns) = self.mdns.take() {
+                mdns.stop().await;
+            }
+            // the pages' tasks write what is queued and then tell that they are done
+            while !self.pages.is_empty() {
+                match self.inbox.recv().await {
+                    Some(Event::PageClosed { page, .. }) => drop(self.pages.remove(&page)),
+                    Some(_) => {}
+                    None => return,
+                }
+            }
+        };
+        let _ = timeout(GOODBYE, goodbyes).await;
+    }
+}
+
+fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
+    let peer = |peer: &Peer| Some((SocketAddr::new(peer.host.parse().ok()?, peer.port), peer.id));
+    Ok(Settings {
+        name: config.name.parse()?,
+        addresses: interfaces::addresses(&config.addresses, &config.listen),
+        port: config.port,
+        stun_port: config.stun_port,
+        peers: config.peers.iter().filter_map(peer).collect(),
+        max_sessions: config.limits.sessions as usize,
+        max_accounts: config.limits.accounts as usize,
+        page_rate: config.limits.page_rate,
+    })
+}
+
+/// Resident memory of this process, KiB (`/proc/self/statm`, second field, in pages of 4 KiB).
+fn rss_kib() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4
+}

@@ -1,0 +1,99 @@
+//! The program as its owner meets it: what it prints, what it ends with, and how it stops.
+
+// Clippy's allowance for tests does not reach the helpers of an integration test
+#![allow(clippy::unwrap_used)]
+// This is not the runtime's thread
+#![allow(clippy::disallowed_methods)]
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A directory of this test alone.
+fn directory(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("truca-cli-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn trucad() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_trucad"))
+}
+
+/// Exit code, standard output, standard error.
+fn output(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+/// A daemon on loopback that disturbs no other.
+fn start(dir: &std::path::Path, port: u16) -> Child {
+    let mut command = trucad();
+    command.args(["--listen", "127.0.0.1", "--no-mdns", "--http-port", "0", "--name", "test"]);
+    command.args(["--port", &port.to_string(), "--stun-port", &(port + 1).to_string()]);
+    command.arg("--state").arg(dir.join("state")).arg("--run-dir").arg(dir.join("run"));
+    command.stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits for the end; a daemon that does not end is killed, and the test fails.
+fn end(mut child: Child) -> Option<i32> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    panic!("it does not end");
+}
+
+#[test]
+fn a_check_says_ok_and_warns() {
+    let file = directory("check").join("truca");
+    fs::write(&file, "config node\n\toption name casa\n\toption colour red\n").unwrap();
+    let (code, out, err) = output(trucad().arg("--config").arg(&file).arg("--check"));
+    assert_eq!((code, out.as_str()), (0, "ok\n"));
+    assert_eq!(err, format!("trucad: {} line 3: section `node` has no option `colour`\n", file.display()));
+}
+
+#[test]
+fn a_wrong_value_ends_with_2_and_what_is_allowed() {
+    let file = directory("wrong").join("truca");
+    fs::write(&file, "config node\n\toption port 99999\n").unwrap();
+    let (code, _, err) = output(trucad().arg("--config").arg(&file));
+    assert_eq!(code, 2);
+    assert!(err.ends_with("`99999` is not allowed; it takes a port from 1 to 65535\n"), "{err}");
+    let (code, _, err) = output(trucad().args(["--config", "/nonexistent"]));
+    assert!(code == 2 && err.contains("cannot read /nonexistent"), "{err}");
+    let (code, _, err) = output(trucad().arg("--prot"));
+    assert!(code == 2 && err.contains("see trucad --help"), "{err}");
+}
+
+#[test]
+fn a_daemon_answers_ctl_refuses_a_second_and_ends_with_0_at_sigterm() {
+    let dir = directory("run");
+    let ctl = |command| output(trucad().arg("ctl").arg("--run-dir").arg(dir.join("run")).arg(command));
+    let (code, _, err) = ctl("status");
+    assert!(code == 1 && err.contains("trucad is not running here"), "{err}");
+
+    let daemon = start(&dir, 28443);
+    let begun = Instant::now();
+    while ctl("status").0 != 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it does not start");
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(ctl("stun").1.contains("counters requests"));
+    assert_eq!(end(start(&dir, 28446)), Some(1), "a second daemon on the same run directory");
+    assert_eq!(ctl("status").0, 0, "the first goes on");
+
+    Command::new("kill").arg(daemon.id().to_string()).status().unwrap();
+    assert_eq!(end(daemon), Some(0));
+    assert!(!dir.join("run/ctl.sock").exists());
+}

@@ -1,0 +1,261 @@
+// One RTCPeerConnection and its negotiation: perfect negotiation (RFC 8829
+// section 4.1.10.2, the callee is the polite peer), trickled candidates kept
+// until their description, media added later, ICE restarted when it is dead.
+//
+// It knows no wire, no signature and no person: descriptions and candidates
+// come in through methods and leave through events, in order.
+import type { Candidate, DescriptionKind, IceServer } from "../wire/messages";
+import type { OwnMedia } from "./media";
+
+export type Trickled = Omit<Candidate, "call">;
+
+export interface ConnectionEvents {
+  description(kind: DescriptionKind, sdp: string): void;
+  candidate(candidate: Trickled): void;
+  /** What arrives now: the stream stays the same, `video` says if it has pictures. */
+  remote(stream: MediaStream, video: boolean): void;
+  /** Media flows (again). */
+  up(): void;
+  /** Media has stopped flowing. */
+  down(): void;
+}
+
+const PATIENCE_MS = 2_500;
+const RETRY_MS = 8_000;
+const VIDEO_BITS = 800_000;
+
+export class Connection {
+  readonly pc: RTCPeerConnection;
+  readonly remote = new MediaStream();
+  private making = false;
+  private ignoring = false;
+  private started = false;
+  private alive = false;
+  private closed = false;
+  private early: Trickled[] = [];
+  private restartTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    ice: IceServer[],
+    private readonly polite: boolean,
+    private readonly own: OwnMedia,
+    private readonly events: ConnectionEvents,
+  ) {
+    this.pc = new RTCPeerConnection({ iceServers: ice, bundlePolicy: "max-bundle" });
+    const { pc } = this;
+    pc.onicecandidate = ({ candidate }) => {
+      this.events.candidate({
+        candidate: candidate?.candidate ?? "",
+        mid: candidate?.sdpMid ?? "0",
+        mline: candidate?.sdpMLineIndex ?? 0,
+      });
+    };
+    pc.ontrack = ({ track }) => {
+      if (!this.remote.getTracks().includes(track)) this.remote.addTrack(track);
+      this.tellRemote();
+    };
+    pc.onnegotiationneeded = () => {
+      if (this.started) void this.offer();
+    };
+    pc.onconnectionstatechange = () => this.judge();
+    pc.oniceconnectionstatechange = () => this.judge();
+  }
+
+  /** The caller's first offer. */
+  async begin(video: boolean): Promise<void> {
+    const { pc, own } = this;
+    this.add("audio", own.audio);
+    if (video) this.add("video", own.video);
+    await pc.setLocalDescription(await pc.createOffer());
+    this.emit();
+  }
+
+  /** The caller's first offer was answered. */
+  async accepted(sdp: string): Promise<void> {
+    this.started = true;
+    await this.apply("answer", sdp);
+  }
+
+  /** The callee's answer to the first offer. */
+  async answer(sdp: string): Promise<void> {
+    const { pc, own } = this;
+    await pc.setRemoteDescription({ type: "offer", sdp });
+    for (const transceiver of pc.getTransceivers()) {
+      const track = transceiver.receiver.track.kind === "audio" ? own.audio : own.video;
+      if (track) await this.give(transceiver, track);
+    }
+    await this.flush();
+    this.started = true;
+    await pc.setLocalDescription(await pc.createAnswer());
+    this.emit();
+    this.tellRemote();
+  }
+
+  /** A later description of the other side. */
+  async describe(kind: DescriptionKind, sdp: string): Promise<void> {
+    const { pc } = this;
+    const collision = kind === "offer" && (this.making || pc.signalingState !== "stable");
+    this.ignoring = !this.polite && collision;
+    if (this.ignoring) return;
+    if (kind === "answer" && pc.signalingState !== "have-local-offer") return;
+    if (collision) await pc.setLocalDescription({ type: "rollback" });
+    await this.apply(kind, sdp);
+    if (kind === "offer") {
+      await pc.setLocalDescription(await pc.createAnswer());
+      this.emit();
+      this.tellRemote();
+    }
+  }
+
+  async candidate(candidate: Trickled): Promise<void> {
+    if (this.closed) return;
+    if (!this.pc.remoteDescription) {
+      this.early.push(candidate);
+      return;
+    }
+    try {
+      await this.pc.addIceCandidate({
+        candidate: candidate.candidate,
+        sdpMid: candidate.mid ?? null,
+        sdpMLineIndex: candidate.mline ?? null,
+      });
+    } catch (error) {
+      // A candidate for an offer that was ignored, or one that this
+      // browser cannot use: the others go on.
+      if (!this.ignoring) console.debug("candidate not used", error);
+    }
+  }
+
+  /** Shows this picture to the other side, or none. */
+  async setVideo(track: MediaStreamTrack | null): Promise<void> {
+    const known = this.pc.getTransceivers().find(
+      (one) => one.receiver.track.kind === "video" && one.direction !== "stopped",
+    );
+    if (!known) {
+      if (track) this.add("video", track);
+    } else if (track) {
+      await this.give(known, track);
+    } else {
+      await known.sender.replaceTrack(null);
+      known.direction = "recvonly";
+    }
+  }
+
+  /** The network may be another one: find a new path when media is dead. */
+  revive(): void {
+    if (this.started && !this.alive) this.restart();
+  }
+
+  /** Says the unanswered offer again: the other side may never have had it. */
+  repeatOffer(): void {
+    if (this.started && this.pc.signalingState === "have-local-offer") this.emit();
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.restartTimer);
+    const { pc } = this;
+    pc.onicecandidate = pc.ontrack = pc.onnegotiationneeded = null;
+    pc.onconnectionstatechange = pc.oniceconnectionstatechange = null;
+    pc.close();
+  }
+
+  private add(kind: "audio" | "video", track: MediaStreamTrack | null): void {
+    // addTrack and not addTransceiver: when both sides add at once, the one
+    // that rolls back finds its track again in the other's media section.
+    if (track) this.limit(this.pc.addTrack(track, this.own.stream));
+    else this.pc.addTransceiver(kind, { direction: "recvonly" });
+  }
+
+  private async give(transceiver: RTCRtpTransceiver, track: MediaStreamTrack): Promise<void> {
+    transceiver.direction = "sendrecv";
+    await transceiver.sender.replaceTrack(track);
+    this.limit(transceiver.sender);
+  }
+
+  /** Sound before pictures, and no more pictures than a mesh can carry. */
+  private limit(sender: RTCRtpSender): void {
+    const parameters = sender.getParameters();
+    const encoding = parameters.encodings?.[0];
+    if (!encoding) return;
+    if (sender.track?.kind === "video") encoding.maxBitrate = VIDEO_BITS;
+    else encoding.priority = encoding.networkPriority = "high";
+    sender.setParameters(parameters).catch(() => undefined);
+  }
+
+  private async offer(): Promise<void> {
+    const { pc } = this;
+    if (this.closed || this.making || pc.signalingState !== "stable") return;
+    try {
+      this.making = true;
+      const offer = await pc.createOffer();
+      if (pc.signalingState !== "stable") return;
+      await pc.setLocalDescription(offer);
+      this.emit();
+    } catch (error) {
+      console.debug("no offer", error);
+    } finally {
+      this.making = false;
+    }
+  }
+
+  private async apply(kind: DescriptionKind, sdp: string): Promise<void> {
+    await this.pc.setRemoteDescription({ type: kind, sdp });
+    await this.flush();
+    this.tellRemote();
+  }
+
+  private async flush(): Promise<void> {
+    const early = this.early;
+    this.early = [];
+    for (const candidate of early) await this.candidate(candidate);
+  }
+
+  private emit(): void {
+    const description = this.pc.localDescription;
+    if (this.closed || !description) return;
+    this.events.description(description.type as DescriptionKind, description.sdp);
+  }
+
+  private tellRemote(): void {
+    if (this.closed) return;
+    const video = this.pc.getTransceivers().some(
+      ({ receiver, currentDirection }) =>
+        receiver.track.kind === "video" && (currentDirection === "sendrecv" || currentDirection === "recvonly"),
+    );
+    this.events.remote(this.remote, video);
+  }
+
+  private judge(): void {
+    const { pc } = this;
+    if (this.closed) return;
+    // Older Firefox has only the ICE state.
+    const state = pc.connectionState ?? pc.iceConnectionState;
+    if (state === "connected" || (state as string) === "completed") {
+      clearTimeout(this.restartTimer);
+      this.restartTimer = undefined;
+      if (!this.alive) {
+        this.alive = true;
+        this.events.up();
+      }
+    } else if (state === "disconnected" || state === "failed") {
+      if (this.alive) {
+        this.alive = false;
+        this.events.down();
+      }
+      if (state === "failed") this.restartIn(this.polite ? PATIENCE_MS : 0);
+      else this.restartIn(this.polite ? 2 * PATIENCE_MS : PATIENCE_MS);
+    }
+  }
+
+  private restartIn(ms: number): void {
+    clearTimeout(this.restartTimer);
+    this.restartTimer = setTimeout(() => this.restart(), ms);
+  }
+
+  private restart(): void {
+    if (this.closed || this.alive) return;
+    this.pc.restartIce?.();
+    this.restartIn(RETRY_MS);
+  }
+}

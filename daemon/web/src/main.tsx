@@ -1,0 +1,73 @@
+// The way in: checks what the browser can do, opens the identity, gives the
+// controller its socket and its clock, and draws. Nothing else touches them.
+import { render } from "preact";
+import { App } from "./app";
+import { NO_STATS, type CallStats } from "./call/stats";
+import { Identity, isSecure } from "./identity";
+import { Store } from "./state";
+import { memoryStore, openStore } from "./storage";
+import { language } from "./text";
+import { Root } from "./views/root";
+import type { SocketLike } from "./wire/socket";
+import "./style.css";
+
+declare global {
+  interface Window {
+    /** For tests and for support; numbers only. */
+    truca?: { stats(): Promise<CallStats>; state(): unknown };
+  }
+}
+
+const store = new Store();
+const place = document.getElementById("app")!;
+document.documentElement.lang = language;
+
+function connect(): SocketLike {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  return new WebSocket(`${scheme}//${location.host}/ws`) as unknown as SocketLike;
+}
+
+async function openIdentity(): Promise<Identity> {
+  try {
+    return await Identity.open(await openStore(), true);
+  } catch {
+    // Private windows of some browsers keep nothing: it works until closed.
+    return Identity.open(memoryStore(), false);
+  }
+}
+
+async function start(): Promise<void> {
+  render(<Root store={store} act={null} />, place);
+  if (!isSecure()) return store.set({ page: "insecure" });
+  if (typeof RTCPeerConnection === "undefined") return store.set({ page: "no_rtc" });
+
+  const app = new App(store, await openIdentity(), {
+    connect,
+    timers: { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle as number) },
+    random: Math.random,
+  });
+  render(<Root store={store} act={app} />, place);
+
+  addEventListener("online", () => app.wire.nudge());
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") app.wire.nudge();
+  });
+  // Leaving for good: others see it at once, not after 30 s.
+  addEventListener("pagehide", (event) => {
+    if (!event.persisted) app.leave();
+  });
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) app.wire.nudge();
+  });
+
+  window.truca = {
+    stats: async () => (await app.stats()) ?? NO_STATS,
+    state: () => {
+      const { page, wire, me, node, nodes, call, incoming } = store.state;
+      return { page, wire, me, node, nodes, call: call && { id: call.id, state: call.state, reason: call.reason }, incoming: incoming?.id ?? null };
+    },
+  };
+  await app.start();
+}
+
+void start();

@@ -1,0 +1,74 @@
+// What the views show, and the smallest store that tells them of changes.
+// No logic: `app.ts` decides, the views draw.
+import type { CallView } from "./call/call";
+import type { MediaProblem } from "./call/media";
+import type { Media, Person } from "./wire/messages";
+import type { WireState } from "./wire/wire";
+
+export interface State {
+  page: "loading" | "insecure" | "no_rtc" | "name" | "home";
+  wire: WireState;
+  /** The socket has been away long enough to be mentioned. */
+  waiting: boolean;
+  node: string;
+  nodes: number | null;
+  me: { address: string; display: string; device: string } | null;
+  lasting: boolean;
+  signingIn: boolean;
+  nameProblem: { code: string; name: string; suggest?: string } | null;
+  search: string;
+  people: Person[] | null;
+  total: number;
+  selected: string | null;
+  call: CallView | null;
+  incoming: CallView | null;
+  /** The microphone is missing: the person decides how to go on. */
+  micQuestion: MediaProblem | null;
+  /** A device of this person that was not seen before. */
+  newDevice: { address: string; display: string; device: string } | null;
+  toast: string;
+  settings: boolean;
+}
+
+export interface Actions {
+  enter(display: string, name?: string): void;
+  search(text: string): void;
+  select(address: string | null): void;
+  call(address: string, media: Media): void;
+  answer(media: Media): void;
+  decline(): void;
+  hangUp(): void;
+  leaveStage(): void;
+  mute(muted: boolean): void;
+  camera(on: boolean): void;
+  say(text: string): void;
+  micAnswer(how: "again" | "listen" | "cancel"): void;
+  trustDevice(): void;
+  settings(open: boolean): void;
+  /** Takes the session back from another tab. */
+  useHere(): void;
+  rename(display: string): Promise<string | null>;
+}
+
+export const START: State = {
+  page: "loading", wire: "off", waiting: false, node: "", nodes: null, me: null, lasting: true,
+  signingIn: false, nameProblem: null, search: "", people: null, total: 0, selected: null, call: null,
+  incoming: null, micQuestion: null, newDevice: null, toast: "", settings: false,
+};
+
+export class Store {
+  state: State = START;
+  private readonly listeners = new Set<() => void>();
+
+  set(part: Partial<State>): void {
+    this.state = { ...this.state, ...part };
+    for (const listener of this.listeners) listener();
+  }
+
+  listen(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+}
+
+export const isHere = (person: Person): boolean => person.at.some((node) => node.alive !== false);

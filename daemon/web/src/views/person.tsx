@@ -1,0 +1,45 @@
+// One person: who, where, and the two ways to call. A sheet on a phone, a pane
+// where there is room.
+import { isHere, type Actions, type State } from "../state";
+import { t } from "../text";
+import type { Person } from "../wire/messages";
+import { CameraIcon, CloseIcon, PhoneIcon } from "./icons";
+import { Avatar, Dialog } from "./parts";
+
+export function PersonCard({ state, act, wide }: { state: State; act: Actions; wide: boolean }) {
+  const person = state.people?.find((one) => one.address === state.selected);
+  if (!person) return null;
+  const close = () => act.select(null);
+  const body = <CardBody person={person} act={act} close={close} />;
+  if (!wide) {
+    return <Dialog label={person.display} class="card" testid="person-card" onClose={close}>{body}</Dialog>;
+  }
+  return (
+    <section class="card pane-card" aria-label={person.display} data-testid="person-card" onKeyDown={(event) => event.key === "Escape" && close()}>
+      {body}
+    </section>
+  );
+}
+
+function CardBody({ person, act, close }: { person: Person; act: Actions; close: () => void }) {
+  const here = isHere(person);
+  const places = person.at.filter((node) => node.alive !== false).map((node) => node.name);
+  return (
+    <>
+      <button type="button" class="corner" aria-label={t("close")} onClick={close}><CloseIcon /></button>
+      <Avatar address={person.address} display={person.display} here={here} size="huge" />
+      <h2 class="who">{person.display}</h2>
+      <p class="soft">{here ? t("at", { node: places.join(", ") }) : t("lastAt", { node: person.home.name })}</p>
+      <p class="soft small address">{person.address}</p>
+      {!here && <p class="note">{t("personAway", { name: person.display })}</p>}
+      <div class="two">
+        <button type="button" class="wide-button" data-autofocus disabled={!here} data-testid="call-audio" onClick={() => act.call(person.address, "audio")}>
+          <PhoneIcon />{t("callAudio")}
+        </button>
+        <button type="button" class="wide-button quiet" disabled={!here} data-testid="call-video" onClick={() => act.call(person.address, "video")}>
+          <CameraIcon />{t("callVideo")}
+        </button>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,39 @@
+// Oneself: the name that others see, and what identifies this device.
+import { useState } from "preact/hooks";
+import { cleanDisplay, displayProblem } from "../names";
+import type { Actions, State } from "../state";
+import { t } from "../text";
+import { CloseIcon } from "./icons";
+import { Avatar, Dialog } from "./parts";
+
+export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>; state: State; act: Actions }) {
+  const [typed, setTyped] = useState(me.display);
+  const [said, setSaid] = useState("");
+  const save = async (event: Event) => {
+    event.preventDefault();
+    const display = cleanDisplay(typed);
+    const problem = displayProblem(display);
+    if (problem) return setSaid(problem === "empty" ? t("nameEmpty") : t("nameLong"));
+    const code = await act.rename(display);
+    setSaid(code === null ? t("saved") : t("saveFailed", { code }));
+  };
+  return (
+    <Dialog label={t("settings")} class="card" testid="settings" onClose={() => act.settings(false)}>
+      <button type="button" class="corner" aria-label={t("close")} onClick={() => act.settings(false)}><CloseIcon /></button>
+      <Avatar address={me.address} display={me.display} size="huge" />
+      <form class="settings" onSubmit={save}>
+        <label class="field">
+          <span>{t("yourName")}</span>
+          <input type="text" value={typed} maxLength={96} data-testid="rename-input" onInput={(event) => { setTyped(event.currentTarget.value); setSaid(""); }} />
+        </label>
+        <p class="small" role="status">{said}</p>
+        <button type="submit" class="wide-button" data-testid="rename-submit" disabled={state.wire !== "ready"}>{t("save")}</button>
+      </form>
+      <dl class="facts">
+        <dt>{t("yourAddress")}</dt><dd>{me.address}</dd>
+        <dt>{t("yourDevice")}</dt><dd>{me.device}</dd>
+      </dl>
+      {!state.lasting && <p class="note">{t("notLasting")}</p>}
+    </Dialog>
+  );
+}

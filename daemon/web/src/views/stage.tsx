@@ -1,0 +1,136 @@
+// The call: the other one large, oneself small, and the buttons under one's
+// thumb. It draws a `CallView`; the call itself is in `call/`.
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { CallView, Ending } from "../call/call";
+import type { Quality } from "../call/stats";
+import { startRing } from "../ring";
+import type { Actions, State } from "../state";
+import { t, type Key } from "../text";
+import { ChatDrawer } from "./chat";
+import { CameraIcon, ChatIcon, HangUpIcon, LineBars, MicIcon, PhoneIcon } from "./icons";
+import { CAMERA_WORDS, NewDevice } from "./notices";
+import { Avatar, RoundButton, Timer } from "./parts";
+
+const LEVEL: Record<Quality, 1 | 2 | 3> = { good: 3, fair: 2, poor: 1 };
+const QUALITY: Record<Quality, Key> = { good: "qualityGood", fair: "qualityFair", poor: "qualityPoor" };
+
+export function Stage({ call, state, act }: { call: CallView; state: State; act: Actions }) {
+  const [chat, setChat] = useState(false);
+  const [read, setRead] = useState(0);
+  const over = call.state === "ended";
+  const theirs = call.chat.filter((line) => !line.mine).length;
+  const talking = call.state === "connected" || call.state === "reconnecting";
+  const accepted = talking || call.state === "connecting";
+  useEffect(() => {
+    if (chat) setRead(theirs);
+  }, [chat, theirs]);
+  useEffect(() => (call.state === "ringing" ? startRing("ringback") : undefined), [call.state]);
+
+  return (
+    <section
+      class={`stage ${call.remoteVideo ? "with-video" : ""} ${chat ? "with-chat" : ""}`} aria-label={call.display}
+      data-testid="stage" data-state={call.state} data-reason={call.reason ?? undefined} data-call={call.id}
+    >
+      <div class="picture">
+        <Picture stream={call.remote} label={t("remoteVideo", { name: call.display })} class={call.remoteVideo ? "remote" : "remote unseen"} />
+        {!call.remoteVideo && (
+          <div class="portrait">
+            <div class={call.state === "ringing" || call.state === "calling" ? "pulse" : ""}>
+              <Avatar address={call.address} display={call.display} size="huge" />
+            </div>
+          </div>
+        )}
+        <div class="words">
+          <h2 class="who">{call.display}</h2>
+          <p class="state" role="status" aria-live="polite">{stateWords(call)}</p>
+          {call.connectedAt !== null && (
+            <p class="line">
+              <Timer since={call.connectedAt} until={call.endedAt} />
+              {call.quality && !over && <Line call={call} quality={call.quality} />}
+            </p>
+          )}
+          {call.peerLost && !over && <p class="soft small" role="status">{t("peerLost")}</p>}
+          {call.cameraProblem && !over && <p class="soft small" role="status">{t(CAMERA_WORDS[call.cameraProblem])}</p>}
+        </div>
+        {call.camera && <Picture stream={call.own} label={t("ownVideo")} class="own" muted />}
+      </div>
+      {!over && <NewDevice state={state} act={act} address={call.address} />}
+      {chat && <ChatDrawer call={call} act={act} close={() => setChat(false)} />}
+      {over ? (
+        <div class="controls ended">
+          {call.outgoing && (
+            <button type="button" class="wide-button" data-testid="call-again" onClick={() => { act.leaveStage(); act.call(call.address, call.media); }}>
+              <PhoneIcon />{t("callAgain")}
+            </button>
+          )}
+          <CloseButton onClick={() => act.leaveStage()} />
+        </div>
+      ) : (
+        <div class="controls" role="toolbar" aria-label={call.display}>
+          <RoundButton
+            label={!call.hasMic && accepted ? t("noMic") : call.muted ? t("unmute") : t("mute")} pressed={call.muted} testid="mute"
+            disabled={!call.hasMic} onClick={() => act.mute(!call.muted)}
+          ><MicIcon off={call.muted || (!call.hasMic && accepted)} /></RoundButton>
+          <RoundButton
+            label={call.camera ? t("cameraOff") : t("cameraOn")} pressed={call.camera} testid="camera" disabled={!accepted}
+            onClick={() => act.camera(!call.camera)}
+          ><CameraIcon off={!call.camera} /></RoundButton>
+          <RoundButton
+            label={theirs > read ? t("chatNew", { count: theirs - read }) : t("chat")} pressed={chat} testid="chat-toggle" disabled={!accepted}
+            badge={chat ? 0 : theirs - read} onClick={() => setChat(!chat)}
+          ><ChatIcon /></RoundButton>
+          <RoundButton label={t("hangup")} kind="stop" testid="hangup" onClick={() => act.hangUp()}><HangUpIcon /></RoundButton>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function CloseButton({ onClick }: { onClick: () => void }) {
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => button.current?.focus(), []);
+  return (
+    <button ref={button} type="button" class="wide-button quiet" data-testid="stage-close" onClick={onClick}
+      onKeyDown={(event) => event.key === "Escape" && onClick()}>{t("close")}</button>
+  );
+}
+
+function stateWords(call: CallView): string {
+  switch (call.state) {
+    case "calling": return call.hasMic ? t("calling") : t("asking");
+    case "ringing": return t("ringing");
+    case "connecting": return t("connecting");
+    case "reconnecting": return t("reconnecting");
+    case "ended": return t(`end_${call.reason ?? "hung_up"}` satisfies `end_${Ending}`, { name: call.display });
+    default: return call.connectedAt === null ? "" : t("connected");
+  }
+}
+
+function Line({ call, quality }: { call: CallView; quality: Quality }) {
+  const [open, setOpen] = useState(false);
+  const { stats } = call;
+  const path = stats.pair ? `${stats.pair.local}–${stats.pair.remote}` : "?";
+  return (
+    <>
+      <button type="button" class="line-button" data-testid="quality" data-quality={quality} aria-expanded={open} aria-label={t(QUALITY[quality])}
+        title={t(QUALITY[quality])} onClick={() => setOpen(!open)}><LineBars level={LEVEL[quality]} /></button>
+      {open && (
+        <span class="soft small detail">
+          {t("qualityDetail", { trip: Math.round(stats.roundTripMs ?? 0), lost: stats.lost, path })}
+        </span>
+      )}
+    </>
+  );
+}
+
+/** A video element that plays a stream; sound comes from it as well. */
+function Picture({ stream, label, class: kind, muted }: { stream: MediaStream | null; label: string; class: string; muted?: boolean }) {
+  const element = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    const video = element.current;
+    if (!video || video.srcObject === stream) return;
+    video.srcObject = stream;
+    video.play().catch(() => undefined); // plays at the next tap where it must
+  });
+  return <video ref={element} class={kind} aria-label={label} autoPlay playsInline muted={muted} />;
+}

@@ -1,0 +1,154 @@
+// The messages of the page wire, as docs/protocol.md names them: types only.
+// Nothing here sends, checks or remembers anything.
+
+export type Media = "audio" | "video";
+export type DescriptionKind = "offer" | "answer";
+
+export interface NodeRef {
+  id: string;
+  name: string;
+  alive?: boolean;
+}
+
+export interface IceServer {
+  urls: string[];
+  username?: string;
+  credential?: string;
+}
+
+export interface Hello {
+  version: number;
+  node: NodeRef & { boot: number };
+  challenge: string;
+  trucad: string;
+  resume_s: number;
+}
+
+export interface SignedIn {
+  id: number;
+  address: string;
+  display: string;
+  device: string;
+  token: string;
+  created: boolean;
+  ice: IceServer[];
+}
+
+export interface Person {
+  address: string;
+  name: string;
+  display: string;
+  home: NodeRef;
+  at: NodeRef[];
+  devices: string[];
+  you?: boolean;
+}
+
+export interface People {
+  watch: number;
+  reset?: boolean;
+  total: number;
+  here: number;
+  people: Person[];
+  gone: string[];
+  order?: string[];
+}
+
+/** The other end of a call: who, with which device, at which node. */
+export interface Peer {
+  address: string;
+  display: string;
+  node: NodeRef;
+  device: string;
+  key: string;
+}
+
+export interface Described {
+  media: Media;
+  sdp: string;
+  signature: string;
+}
+
+export interface Incoming extends Described {
+  n: number;
+  call: string;
+  from: Peer;
+  glare: boolean;
+}
+
+export interface Accepted extends Described {
+  n: number;
+  call: string;
+  by: Peer;
+}
+
+export interface Describe extends Described {
+  n: number;
+  call: string;
+  kind: DescriptionKind;
+}
+
+export interface Candidate {
+  call: string;
+  candidate: string;
+  mid?: string | null;
+  mline?: number | null;
+}
+
+export interface RestoreCall {
+  call: string;
+  caller: boolean;
+  peer: { address: string; device: string; node: string };
+}
+
+export type EndReason =
+  | "rejected" | "no_media" | "busy" | "cancelled" | "timed_out" | "hung_up"
+  | "failed" | "answered_elsewhere" | "glare" | "unreachable" | "left";
+
+/** What the node may tell the page besides answers and housekeeping. */
+export interface Inbound {
+  people: People;
+  nodes: { alive: number };
+  incoming: Incoming;
+  ringing: { n: number; call: string };
+  accepted: Accepted;
+  candidate: Candidate & { n: number };
+  connected: { n: number; call: string };
+  describe: Describe;
+  message: { n: number; call: string; text: string };
+  ended: { n: number; call: string; reason: EndReason };
+  peer: { n: number; call: string; state: "lost" | "back" };
+}
+
+export const INBOUND: ReadonlySet<string> = new Set<keyof Inbound>([
+  "people", "nodes", "incoming", "ringing", "accepted", "candidate",
+  "connected", "describe", "message", "ended", "peer",
+]);
+
+/** What the page may ask, without the `id` that the wire adds. */
+export interface Requests {
+  profile: { display: string };
+  sign_out: Record<never, never>;
+  invite: Described & { call: string; to: string };
+  accept: Described & { call: string };
+  candidate: Candidate;
+  connected: { call: string };
+  describe: Described & { call: string; kind: DescriptionKind };
+  message: { call: string; text: string };
+  reject: { call: string; reason: "rejected" | "no_media" };
+  cancel: { call: string };
+  hang_up: { call: string; reason: "hung_up" | "failed" };
+}
+
+/** A request was refused, or could not be asked any more (`lost`). */
+export class WireError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly suggest?: string,
+    readonly counter?: number,
+  ) {
+    super(message);
+    this.name = "WireError";
+  }
+}

@@ -1,0 +1,30 @@
+// The texts that are signed (docs/protocol.md section 4). The first line keeps
+// a signature made for one purpose from being used for another.
+import type { DescriptionKind } from "./messages";
+
+const lines = (...all: string[]): string => all.map((line) => line + "\n").join("");
+
+export const signInText = (node: string, challenge: string, address: string): string =>
+  lines("truca-sign-in-1", node, challenge, address);
+
+export const attachmentText = (
+  address: string,
+  node: string,
+  boot: number,
+  counter: number,
+  status: "here" | "gone",
+): string => lines("truca-attachment-1", address, node, String(boot), String(counter), status);
+
+export const mediaText = (call: string, kind: DescriptionKind, fingerprint: string): string =>
+  lines("truca-media-1", call, kind, fingerprint);
+
+/** What signs for this device. The wire never sees the key itself. */
+export interface Signer {
+  /** The public point, base64url. */
+  readonly key: string;
+  sign(text: string): Promise<string>;
+  /** A counter c such that c and c + 1 were never used; persisted first. */
+  nextCounter(): Promise<number>;
+  /** Makes the next counter at least `least`. */
+  raiseCounter(least: number): Promise<void>;
+}
