@@ -28,7 +28,8 @@ e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed or E2E=nat 
 
 bench: web ## Costs beside bare servers: a table, and target/bench/results.jsonl
 	@tools/need.sh rust
-	cargo build --locked --release -p trucad -p truca-tests --bins
+	cargo build --locked --release -p truca-tests --bins
+	cargo build --locked --release -p trucad
 	cargo build --locked --profile openwrt -p trucad
 	TRUCA_OPENWRT=$(TARGET)/openwrt/trucad BENCH_OUT=$(TARGET)/bench/results.jsonl $(TARGET)/release/bench $(BENCH)
 

@@ -1,8 +1,8 @@
-//! What the scenario tests and the benchmarks share: a mesh in virtual time with people in it, a real daemon as
-//! a child process, and a page without a browser that speaks `docs/protocol.md` to it over TLS.
+//! What the scenario tests, the simulation and the benchmarks share.
 //!
-//! That page is written from the protocol document and not with the daemon's own types, so that the two can
-//! disagree.
+//! [`daemon`] is a real daemon as a child process, [`page`] a page without a browser that speaks
+//! `docs/protocol.md` to it over TLS; it is written from that document and not with the daemon's own types, so
+//! that the two can disagree. [`keys`] and [`sim`] are a network in virtual time, and people in it.
 
 pub mod daemon;
 pub mod keys;

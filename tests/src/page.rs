@@ -68,7 +68,7 @@ impl Device {
         Ok(BASE64URL_NOPAD.encode(signature.as_ref()))
     }
 
-    /// The attachment to `node`, with its `gone`; the counter is used up.
+    /// The attachment to `node` since its start number `boot`, with its `gone`; the counter is used up.
     pub fn attachment(&mut self, address: &str, node: &str, boot: u64) -> Result<Value> {
         let here = self.counter + 2;
         self.counter = here;
@@ -84,10 +84,9 @@ pub struct Page {
     socket: WebSocketStream<TlsStream<TcpStream>>,
     /// Which device this is; move it out to open another page with it.
     pub device: Device,
-    /// How often that node has started, from its `hello`.
-    pub boot: u64,
     /// The node that answered, from its `hello`.
     pub node: String,
+    boot: u64,
     /// The address of the person, once signed in.
     pub address: String,
     /// What brings the session back.
@@ -126,7 +125,7 @@ impl Page {
         };
         let hello = page.event("hello").await?;
         page.node = text(&hello["node"]["id"])?;
-        page.boot = hello["node"]["boot"].as_u64().ok_or("no boot in hello")?;
+        page.boot = hello["node"]["boot"].as_u64().ok_or("hello without boot")?;
         page.challenge = text(&hello["challenge"])?;
         Ok(page)
     }

@@ -91,9 +91,18 @@ export class Person {
 
   async rings(other, media = 'audio') {
     await this.sees(other);
+    await this.closesCard();
     await this.row(other).click();
     await this.see(`call-${media}`).click();
     await this.see('stage').waitFor();
+  }
+
+  /** The card of the person last looked at may still lie over the list. */
+  async closesCard() {
+    const card = this.see('person-card');
+    if (!(await card.isVisible())) return;
+    await this.page.keyboard.press('Escape');
+    await card.waitFor({ state: 'hidden' });
   }
 
   async isRungBy(other, ms = 20_000) {
@@ -139,7 +148,7 @@ export class Person {
   async closesChat() {
     const input = this.see('chat-input');
     if (!(await input.isVisible())) return;
-    await this.see('chat-toggle').click();
+    await input.press('Escape');
     await input.waitFor({ state: 'hidden' });
   }
 
