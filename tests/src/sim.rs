@@ -191,6 +191,7 @@ impl Mesh {
             stun_port: 3478,
             peers: peers.iter().map(|peer| (address(*peer), None)).collect(),
             max_sessions: 512,
+            max_sessions_per_account: 8,
             max_accounts: 2_000,
             page_rate: 20,
         };

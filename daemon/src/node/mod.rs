@@ -68,6 +68,8 @@ pub struct Settings {
     pub peers: Vec<(SocketAddr, Option<NodeId>)>,
     /// Most sessions.
     pub max_sessions: usize,
+    /// Most sessions of one account.
+    pub max_sessions_per_account: usize,
     /// Most accounts of this home.
     pub max_accounts: usize,
     /// Requests a second of one page; 0 for no limit.

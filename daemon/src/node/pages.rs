@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use truca_core::Time;
 use truca_core::directory::record::{Attachment, Record};
 use truca_core::directory::window::Window;
+use truca_core::name::Address;
 use truca_core::signal::call::SessionId;
 use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, Session};
 use truca_core::wire::bytes::{Challenge, Token};
@@ -64,6 +65,10 @@ pub(super) struct Pages {
 impl Pages {
     pub(super) fn sockets(&self) -> usize {
         self.open.len()
+    }
+
+    fn of_account(&self, address: &Address) -> usize {
+        self.sessions.values().filter(|attached| attached.own.address == *address).count()
     }
 
     /// The session of a device that is attached here.
@@ -245,7 +250,9 @@ impl<K: Keys> Node<K> {
                 self.bye(old, ByeReason::Replaced, NORMAL);
             }
             self.end_session(now, before, false);
-        } else if self.pages.sessions.len() >= self.settings.max_sessions {
+        } else if self.pages.sessions.len() >= self.settings.max_sessions
+            || self.pages.of_account(&signed.own.address) >= self.settings.max_sessions_per_account
+        {
             return Err(Failure::new(request.id, Code::Full, "this node has as many people as it can carry"));
         }
         let token = truca_core::wire::bytes::Bytes(self.random());
