@@ -1,6 +1,8 @@
 //! The one port and the plain port over real sockets on loopback: what a browser, an old phone, curl and another
 //! node get. Deadlines are tested beside the code, in virtual time.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on says where
+
 use std::{
     net::SocketAddr,
     rc::Rc,
@@ -338,7 +340,7 @@ async fn a_page_talks_with_the_node_over_its_socket() {
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("adéu".repeat(10_000)));
         assert_eq!(house.shared.site.counters.sockets.get(), 1);
         socket.close(None).await.unwrap();
-        let Some(Event::PageClosed { page: gone }) = house.events.recv().await else { panic!() };
+        let Some(Event::PageClosed { page: gone, .. }) = house.events.recv().await else { panic!() };
         assert_eq!(gone, page);
         while house.shared.counters.open.get() > 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -36,10 +36,10 @@ impl Sockets {
             own.is_ipv4() == to.is_ipv4()
                 && (own.ip().is_unspecified() || own.ip().is_loopback() == to.ip().is_loopback())
         };
-        if let Some((_, socket)) = self.0.iter().find(|(own, _)| fits(own)) {
-            if let Err(error) = socket.try_send_to(payload, to) {
-                log::debug!("a datagram to {to} was not sent: {error}");
-            }
+        if let Some((_, socket)) = self.0.iter().find(|(own, _)| fits(own))
+            && let Err(error) = socket.try_send_to(payload, to)
+        {
+            log::debug!("a datagram to {to} was not sent: {error}");
         }
     }
 }

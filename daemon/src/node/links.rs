@@ -367,7 +367,7 @@ impl<K: Keys> Node<K> {
             self.compare(now, link);
         }
         for frame in reach.waiting {
-            self.send_frame(now, link, &Frame::Call(frame));
+            self.send_frame(now, link, &Frame::Call(Box::new(frame)));
         }
         true
     }
@@ -425,7 +425,7 @@ impl<K: Keys> Node<K> {
                     self.learn(now, &record);
                 }
             }
-            Frame::Call(frame) => self.on_call_frame(now, from, frame),
+            Frame::Call(frame) => self.on_call_frame(now, from, *frame),
         }
         true
     }
@@ -495,7 +495,7 @@ impl<K: Keys> Node<K> {
     /// Sends call signalling to a node, opening a link when there is none.
     pub(super) fn deliver(&mut self, now: Time, id: NodeId, frame: CallFrame) {
         match self.links.to(id) {
-            Some(link) => self.send_frame(now, link, &Frame::Call(frame)),
+            Some(link) => self.send_frame(now, link, &Frame::Call(Box::new(frame))),
             None => self.reach(now, id, Some(frame), false),
         }
     }

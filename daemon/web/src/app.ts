@@ -13,6 +13,7 @@ import { Wire, type InboundMessage, type WireEnv, type WireEvents } from "./wire
 const WINDOW = 200;
 const WAITING_MS = 600;
 const TOAST_MS = 6_000;
+const FULL_MS = 5_000;
 
 export class App implements Actions {
   readonly wire: Wire;
@@ -147,6 +148,13 @@ export class App implements Actions {
         this.calls.newSession();
       },
       refused: (error) => {
+        const { me } = this.store.state;
+        if (error.code === "full" && me) {
+          // Somebody leaves sooner or later; a call goes on meanwhile.
+          this.store.set({ waiting: true });
+          setTimeout(() => this.enter(me.display, me.address.split("@")[0]), FULL_MS);
+          return;
+        }
         const typed = this.wire.profileName ?? "";
         const problem = { code: error.code, name: typed, ...(error.suggest ? { suggest: error.suggest } : {}) };
         this.store.set({ page: "name", signingIn: false, nameProblem: problem });

@@ -7,6 +7,7 @@ import { Identity, isSecure } from "./identity";
 import { Store } from "./state";
 import { memoryStore, openStore } from "./storage";
 import { language } from "./text";
+import { pageTimers } from "./timers";
 import { Root } from "./views/root";
 import type { SocketLike } from "./wire/socket";
 import "./style.css";
@@ -43,7 +44,7 @@ async function start(): Promise<void> {
 
   const app = new App(store, await openIdentity(), {
     connect,
-    timers: { set: (run, ms) => setTimeout(run, ms), clear: (handle) => clearTimeout(handle as number) },
+    timers: pageTimers(),
     random: Math.random,
   });
   render(<Root store={store} act={app} />, place);

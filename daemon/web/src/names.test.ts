@@ -1,3 +1,4 @@
+// Names as people type them, and what becomes of them.
 import { describe, expect, it } from "vitest";
 import { cleanDisplay, displayProblem, hue, initials, isName, nameFrom } from "./names";
 

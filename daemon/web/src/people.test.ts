@@ -1,3 +1,4 @@
+// The pure parts that views stand on: the window on people, numbers, words.
 import { describe, expect, it } from "vitest";
 import { applyPeople } from "./people";
 import { quality, readStats, NO_STATS } from "./call/stats";

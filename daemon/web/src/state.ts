@@ -1,6 +1,6 @@
 // What the views show, and the smallest store that tells them of changes.
 // No logic: `app.ts` decides, the views draw.
-import type { CallView } from "./call/call";
+import type { CallView } from "./call/view";
 import type { MediaProblem } from "./call/media";
 import type { Media, Person } from "./wire/messages";
 import type { WireState } from "./wire/wire";

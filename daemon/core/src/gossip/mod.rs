@@ -307,10 +307,9 @@ impl Gossip {
         }
         let mut effects = Effects::default();
         let before = self.generation();
-        if let Err(error) = self.foca.handle_data(payload, &mut effects) {
-            if !matches!(error, foca::Error::DataFromOurselves) {
-                self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
-            }
+        let read = self.foca.handle_data(payload, &mut effects);
+        if read.is_err_and(|error| !matches!(error, foca::Error::DataFromOurselves)) {
+            self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
         }
         if self.generation() != before {
             self.outputs.push_back(Output::Generation(self.generation()));

@@ -216,7 +216,7 @@ impl Calls {
         }
         end.state = State::Accepted;
         end.deadline = None;
-        self.to_peer(session, call, CallBody::Accept(introduction));
+        self.tell_peer(session, call, CallBody::Accept(introduction));
         Ok(())
     }
 
@@ -229,7 +229,7 @@ impl Calls {
         if !matches!(end.state, State::Ringing) {
             return Err(Code::WrongState);
         }
-        self.to_peer(session, call, CallBody::Refuse(reason));
+        self.tell_peer(session, call, CallBody::Refuse(reason));
         self.end(session, call, reason);
         Ok(())
     }
@@ -280,7 +280,7 @@ impl Calls {
                 Ok(())
             }
             State::Accepted | State::Connected => {
-                self.to_peer(session, call, CallBody::Candidate(candidate));
+                self.tell_peer(session, call, CallBody::Candidate(candidate));
                 Ok(())
             }
         }
@@ -298,7 +298,7 @@ impl Calls {
         if body == CallBody::Connected {
             end.state = State::Connected;
         }
-        self.to_peer(session, call, body);
+        self.tell_peer(session, call, body);
         Ok(())
     }
 
@@ -332,7 +332,7 @@ impl Calls {
     pub fn session_presence(&mut self, session: SessionId, presence: Presence) {
         for call in self.of_session(session) {
             if self.ends.get(&(session, call)).is_some_and(End::talks) {
-                self.to_peer(session, call, CallBody::Presence(presence));
+                self.tell_peer(session, call, CallBody::Presence(presence));
             }
         }
     }
@@ -343,7 +343,7 @@ impl Calls {
             let ringing =
                 self.ends.get(&(session, call)).is_some_and(|end| matches!(end.state, State::Ringing));
             if ringing {
-                self.to_peer(session, call, CallBody::Refuse(Reason::Unreachable));
+                self.tell_peer(session, call, CallBody::Refuse(Reason::Unreachable));
                 self.ends.remove(&(session, call));
             } else {
                 self.stop(session, call, Reason::Left, Reason::Left);
@@ -432,7 +432,7 @@ impl Calls {
         let Some(session) = session else {
             match body {
                 CallBody::Invite(_) => {
-                    self.send(from, call, &to, &device, CallBody::Refuse(Reason::Unreachable))
+                    self.send(from, call, &to, &device, CallBody::Refuse(Reason::Unreachable));
                 }
                 CallBody::Restore => self.send(from, call, &to, &device, CallBody::NoSuchCall),
                 _ => {}
@@ -459,7 +459,7 @@ impl Calls {
                     }
                 }
                 CallBody::Accept(introduction) => {
-                    self.handle_accept(session, call, (device, from), introduction)
+                    self.handle_accept(session, call, (device, from), introduction);
                 }
                 CallBody::Refuse(reason) => self.leg_refused(session, call, &device, reason),
                 _ => {}
@@ -624,7 +624,7 @@ impl Calls {
     }
 
     /// Sends to the peer, or keeps it until the peer is back.
-    fn to_peer(&mut self, session: SessionId, call: CallId, body: CallBody) {
+    fn tell_peer(&mut self, session: SessionId, call: CallId, body: CallBody) {
         match self.ends.get_mut(&(session, call)) {
             Some(end) if end.away => {
                 if end.backlog.len() < MAX_BACKLOG {

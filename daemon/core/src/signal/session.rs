@@ -120,7 +120,8 @@ impl Session {
 
     /// The page has received everything up to `n`.
     pub fn confirm(&mut self, n: u32) {
-        while let Some((_, text)) = self.unconfirmed.pop_front_if(|(of, _)| *of <= n) {
+        let confirmed = self.unconfirmed.partition_point(|(of, _)| *of <= n);
+        for (_, text) in self.unconfirmed.drain(..confirmed) {
             self.unconfirmed_bytes -= text.len();
         }
     }

@@ -45,7 +45,7 @@ pub enum Frame {
     /// Key hashes of records that the sender wants.
     Want(Vec<u64>),
     /// Signalling of a call.
-    Call(CallFrame),
+    Call(Box<CallFrame>),
 }
 
 /// One device of one person.

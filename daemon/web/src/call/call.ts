@@ -5,50 +5,14 @@
 // says later what could not be said. It draws nothing and asks for no device
 // but the camera.
 import { Connection, type Trickled } from "./connection";
-import { closeMedia, nothing, openCamera, type MediaProblem, type OwnMedia } from "./media";
+import { closeMedia, nothing, openCamera, type OwnMedia } from "./media";
 import { signDescription, verifyDescription } from "./signing";
-import { callStats, NO_STATS, quality, type CallStats, type Quality } from "./stats";
+import { callStats, NO_STATS, quality, type CallStats } from "./stats";
+import type { CallView, ChatLine, Ending } from "./view";
 import type { Signer } from "../wire/texts";
 import type {
-  Accepted, Describe, DescriptionKind, EndReason, IceServer, Incoming, Media, Peer, Requests, RestoreCall,
+  Accepted, Describe, DescriptionKind, IceServer, Incoming, Media, Peer, Requests, RestoreCall,
 } from "../wire/messages";
-
-export type CallState = "incoming" | "calling" | "ringing" | "connecting" | "connected" | "reconnecting" | "ended";
-
-/** Why it is over: what the node says, and what the page finds itself. */
-export type Ending = EndReason | "not_genuine" | "not_here" | "no_such_person" | "too_many_calls" | "lost" | "error";
-
-export interface ChatLine {
-  id: number;
-  mine: boolean;
-  text: string;
-  state: "sending" | "sent" | "failed";
-}
-
-/** All that a view needs; a new object at every change. */
-export interface CallView {
-  id: string;
-  outgoing: boolean;
-  media: Media;
-  address: string;
-  display: string;
-  from: string;
-  state: CallState;
-  reason: Ending | null;
-  connectedAt: number | null;
-  endedAt: number | null;
-  own: MediaStream;
-  remote: MediaStream | null;
-  muted: boolean;
-  hasMic: boolean;
-  camera: boolean;
-  cameraProblem: MediaProblem | null;
-  remoteVideo: boolean;
-  peerLost: boolean;
-  quality: Quality | null;
-  stats: CallStats;
-  chat: ChatLine[];
-}
 
 export interface CallEnv {
   ask<K extends keyof Requests>(name: K, body: Requests[K]): Promise<void>;

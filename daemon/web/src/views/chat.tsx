@@ -1,6 +1,6 @@
 // The chat beside a call. Lines are text, never markup; nothing is kept.
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { CallView } from "../call/call";
+import type { CallView } from "../call/view";
 import type { Actions } from "../state";
 import { t } from "../text";
 import { CloseIcon, SendIcon } from "./icons";

@@ -1,7 +1,7 @@
 // Somebody rings: who, from where, and the ways to answer. The sound is made
 // in `ring.ts`.
 import { useEffect } from "preact/hooks";
-import type { CallView } from "../call/call";
+import type { CallView } from "../call/view";
 import type { Actions, State } from "../state";
 import { startRing } from "../ring";
 import { t } from "../text";

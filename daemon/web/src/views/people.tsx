@@ -14,7 +14,10 @@ export function PeoplePane({ state, act }: { state: State; act: Actions }) {
   const away = others.filter((person) => !isHere(person));
   const hidden = people ? state.total - people.length : 0;
   const row = (person: Person) => (
-    <Row key={person.address} person={person} chosen={person.address === state.selected} select={pick} />
+    <Row
+      key={person.address} person={person} chosen={person.address === state.selected} select={pick}
+      double={others.some((one) => one.display === person.display && one !== person)}
+    />
   );
   const pick = (address: string) => act.select(address);
 
@@ -67,7 +70,9 @@ function Group({ title, children }: { title: string; children: preact.ComponentC
   );
 }
 
-const Row = memo(function Row({ person, chosen, select }: { person: Person; chosen: boolean; select: (address: string) => void }) {
+const Row = memo(function Row({ person, chosen, double, select }: {
+  person: Person; chosen: boolean; double: boolean; select: (address: string) => void;
+}) {
   const here = isHere(person);
   const place = here ? t("at", { node: person.at[0]?.name ?? "" }) : t("lastAt", { node: person.home.name });
   return (
@@ -79,9 +84,9 @@ const Row = memo(function Row({ person, chosen, select }: { person: Person; chos
         <Avatar address={person.address} display={person.display} here={here} />
         <span class="row-words">
           <span class="row-name">{person.display}</span>
-          <span class="soft small">{place}</span>
+          <span class="soft small">{double ? `${person.name} · ${place}` : place}</span>
         </span>
       </button>
     </li>
   );
-}, (old, now) => old.person === now.person && old.chosen === now.chosen);
+}, (old, now) => old.person === now.person && old.chosen === now.chosen && old.double === now.double);

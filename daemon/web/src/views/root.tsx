@@ -23,7 +23,8 @@ export function Root({ store, act }: { store: Store; act: Actions | null }) {
 
   if (state.page === "insecure" || state.page === "no_rtc") return <BlockedPage why={state.page} />;
   if (state.page === "loading" || !act) return <main class="door"><Mark /></main>;
-  if (state.page === "name") {
+  // A call outlives a sign-in that a restarted node has refused.
+  if (state.page === "name" && !state.call) {
     return <><Banner state={state} act={act} /><NamePage state={state} act={act} /></>;
   }
   const { call, incoming, me } = state;

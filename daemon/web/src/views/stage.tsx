@@ -1,7 +1,7 @@
 // The call: the other one large, oneself small, and the buttons under one's
 // thumb. It draws a `CallView`; the call itself is in `call/`.
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { CallView, Ending } from "../call/call";
+import type { CallView, Ending } from "../call/view";
 import type { Quality } from "../call/stats";
 import { startRing } from "../ring";
 import type { Actions, State } from "../state";
@@ -24,11 +24,14 @@ export function Stage({ call, state, act }: { call: CallView; state: State; act:
   useEffect(() => {
     if (chat) setRead(theirs);
   }, [chat, theirs]);
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => box.current?.focus(), []);
+  useWakeLock(!over);
   useEffect(() => (call.state === "ringing" ? startRing("ringback") : undefined), [call.state]);
 
   return (
     <section
-      class={`stage ${call.remoteVideo ? "with-video" : ""} ${chat ? "with-chat" : ""}`} aria-label={call.display}
+      ref={box} tabIndex={-1} class={`stage ${call.remoteVideo ? "with-video" : ""} ${chat ? "with-chat" : ""}`} aria-label={call.display}
       data-testid="stage" data-state={call.state} data-reason={call.reason ?? undefined} data-call={call.id}
     >
       <div class="picture">
@@ -132,5 +135,28 @@ function Picture({ stream, label, class: kind, muted }: { stream: MediaStream | 
     video.srcObject = stream;
     video.play().catch(() => undefined); // plays at the next tap where it must
   });
-  return <video ref={element} class={kind} aria-label={label} autoPlay playsInline muted={muted} />;
+  return <video ref={element} class={kind} aria-label={label} aria-hidden={kind.includes("unseen") ? "true" : undefined} autoPlay playsInline muted={muted} />;
+}
+
+/** The screen stays on while one talks, where the browser can do that. */
+function useWakeLock(wanted: boolean): void {
+  useEffect(() => {
+    if (!wanted || !("wakeLock" in navigator)) return;
+    let lock: WakeLockSentinel | null = null;
+    let over = false;
+    const ask = () => {
+      if (document.visibilityState !== "visible") return;
+      navigator.wakeLock.request("screen").then((got) => {
+        if (over) void got.release();
+        else lock = got;
+      }, () => undefined);
+    };
+    ask();
+    document.addEventListener("visibilitychange", ask);
+    return () => {
+      over = true;
+      document.removeEventListener("visibilitychange", ask);
+      void lock?.release();
+    };
+  }, [wanted]);
 }

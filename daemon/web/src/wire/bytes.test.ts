@@ -1,3 +1,4 @@
+// Bytes and signed texts against the examples of docs/protocol.md.
 import { expect, it } from "vitest";
 import { base32, base64url, fromBase64url } from "./bytes";
 import { attachmentText, mediaText, signInText } from "./texts";

@@ -216,6 +216,15 @@ describe("resuming", () => {
     expect(socket().last("watch")).toMatchObject({ text: "nu", limit: 50 });
   });
 
+  it("watches again after a second when that came too fast", async () => {
+    const { wire, signIn, socket } = wired();
+    await signIn();
+    wire.watch("nu", 50);
+    socket().say("error", { id: socket().last("watch").id, code: "too_fast", message: "" });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(socket().named("watch")).toHaveLength(2);
+  });
+
   it("ignores people of a watch that was replaced", async () => {
     const { wire, signIn, socket, messages } = wired();
     await signIn();

@@ -4,49 +4,13 @@
 //
 // It knows no DOM, no clock and no key: the socket factory, timers, random and
 // signer are arguments. What a message means to a person is not its business.
-import { attachmentText, signInText, type Signer } from "./texts";
-import { Link, type SocketLike, type TimerHandle, type Timers } from "./socket";
-import { INBOUND, WireError, type Hello, type IceServer, type Inbound, type Requests, type RestoreCall, type SignedIn } from "./messages";
+import { readFrame, type InboundMessage, type Profile, type WireEnv, type WireEvents, type WireState } from "./env";
+import { INBOUND, WireError, type Hello, type IceServer, type Requests, type SignedIn } from "./messages";
 import { Outbox, type Sent } from "./outbox";
+import { Link, type SocketLike, type TimerHandle } from "./socket";
+import { attachmentText, signInText } from "./texts";
 
-export interface Profile {
-  name: string;
-  display: string;
-}
-
-/** What one can say about the wire to a person. */
-export type WireState =
-  | "off" //        not started, or signed out
-  | "connecting" // no socket yet, or none any more
-  | "greeted" //    the node has said hello; nobody has signed in
-  | "signing" //    sign-in or resume is under way
-  | "replaced" //   another tab of this browser signed in; `comeBack` takes the session back
-  | "refused" //    the node refused the sign-in; see `refused`
-  | "ready";
-
-export interface WireEnv {
-  connect(): SocketLike;
-  timers: Timers;
-  /** From 0 to 1; spreads reconnections of many pages. */
-  random(): number;
-  signer: Signer;
-}
-
-export type InboundMessage = { [K in keyof Inbound]: { name: K; body: Inbound[K] } }[keyof Inbound];
-
-export interface WireEvents {
-  state(state: WireState): void;
-  hello(hello: Hello): void;
-  signedIn(me: SignedIn): void;
-  refused(error: WireError): void;
-  message(message: InboundMessage): void;
-  ice(servers: IceServer[]): void;
-  /** The session is the old one again: nothing was missed. */
-  resumed(): void;
-  /** The old session is gone; which calls go on and can be restored? */
-  restorable(): RestoreCall[];
-  restored(call: string, found: boolean): void;
-}
+export type { InboundMessage, Profile, WireEnv, WireEvents, WireState } from "./env";
 
 const BACKOFF_FIRST_MS = 200;
 const BACKOFF_LAST_MS = 3_000;
@@ -176,19 +140,11 @@ export class Wire {
   // What the node says.
 
   private read(text: string): void {
-    let name: string | undefined;
-    let body: unknown;
-    try {
-      const parsed: unknown = JSON.parse(text);
-      if (typeof parsed !== "object" || parsed === null) return;
-      [name, body] = Object.entries(parsed)[0] ?? [];
-    } catch {
-      return;
-    }
-    if (name === undefined || typeof body !== "object" || body === null) return;
-    const fields = body as Record<string, unknown>;
-    if (INBOUND.has(name)) this.deliver({ name, body: fields } as unknown as InboundMessage);
-    else this.housekeeping(name, fields);
+    const frame = readFrame(text);
+    if (!frame) return;
+    const { name } = frame;
+    if (INBOUND.has(name)) this.deliver(frame as unknown as InboundMessage);
+    else this.housekeeping(name, frame.body);
   }
 
   private housekeeping(name: string, body: Record<string, unknown>): void {
@@ -231,7 +187,9 @@ export class Wire {
       typeof body.counter === "number" ? body.counter : undefined,
     );
     const sent = this.outbox.get(Number(body.id));
-    if (sent && error.code === "too_fast") {
+    if (error.code === "too_fast" && Number(body.id) === this.watchId) {
+      this.env.timers.set(() => this.state === "ready" && this.sendWatch(), TOO_FAST_MS);
+    } else if (sent && error.code === "too_fast") {
       this.env.timers.set(() => this.again(sent), TOO_FAST_MS);
     } else if (sent && error.code === "not_signed_in" && this.state === "ready") {
       this.forgetSession();

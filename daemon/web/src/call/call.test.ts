@@ -1,0 +1,192 @@
+// Negotiation and the course of a call, on a peer connection without media
+// (testing/peer.ts) and with real signatures.
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Identity } from "../identity";
+import { memoryStore } from "../storage";
+import { installFakes, peer } from "../testing/peer";
+import type { Peer } from "../wire/messages";
+import { Call } from "./call";
+import { Connection } from "./connection";
+import { nothing } from "./media";
+import { signDescription } from "./signing";
+
+const SDP = "a=fingerprint:sha-256 PEP\r\n";
+beforeEach(() => installFakes());
+afterEach(() => void vi.useRealTimers());
+
+async function connection(polite: boolean) {
+  const said: string[] = [];
+  const states: string[] = [];
+  const made = new Connection([], polite, nothing(), {
+    description: (kind) => said.push(kind),
+    candidate: () => undefined,
+    remote: () => undefined,
+    up: () => states.push("up"),
+    down: () => states.push("down"),
+  });
+  if (polite) await made.answer(SDP);
+  else {
+    await made.begin(false);
+    await made.accepted(SDP);
+  }
+  said.length = 0;
+  peer().log.length = 0;
+  return { made, said, states };
+}
+
+const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+describe("a connection", () => {
+  it("bundles everything", async () => {
+    await connection(false);
+    expect(peer().config.bundlePolicy).toBe("max-bundle");
+  });
+
+  it("keeps candidates until their description", async () => {
+    const made = new Connection([], true, nothing(), {
+      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined,
+    });
+    await made.candidate({ candidate: "early", mid: "0", mline: 0 });
+    expect(peer().log).toEqual([]);
+    await made.answer(SDP);
+    expect(peer().log).toEqual(["remote offer", "candidate early", "local answer"]);
+  });
+
+  it("of the caller ignores an offer that crosses its own", async () => {
+    const { made, said } = await connection(false);
+    peer().onnegotiationneeded?.();
+    await tick();
+    await made.describe("offer", SDP);
+    expect(peer().log).toEqual(["local offer"]);
+    expect(said).toEqual(["offer"]);
+  });
+
+  it("of the callee rolls its own offer back and answers", async () => {
+    const { made, said } = await connection(true);
+    peer().onnegotiationneeded?.();
+    await tick();
+    await made.describe("offer", SDP);
+    expect(peer().log).toEqual(["local offer", "local rollback", "remote offer", "local answer"]);
+    expect(said).toEqual(["offer", "answer"]);
+  });
+
+  it("ignores an answer that nobody waits for", async () => {
+    const { made } = await connection(false);
+    await made.describe("answer", SDP);
+    expect(peer().log).toEqual([]);
+  });
+
+  it("says an unanswered offer again, and only that", async () => {
+    const { made, said } = await connection(false);
+    made.repeatOffer();
+    expect(said).toEqual([]);
+    peer().onnegotiationneeded?.();
+    await tick();
+    made.repeatOffer();
+    expect(said).toEqual(["offer", "offer"]);
+  });
+
+  it("restarts ICE at once when it failed, and again while it stays dead", async () => {
+    const { states } = await connection(false);
+    vi.useFakeTimers();
+    peer().become("connected");
+    peer().become("failed");
+    expect(states).toEqual(["up", "down"]);
+    vi.advanceTimersByTime(0);
+    expect(peer().log).toEqual(["restart"]);
+    vi.advanceTimersByTime(8_000);
+    expect(peer().log).toEqual(["restart", "restart"]);
+    peer().become("connected");
+    vi.advanceTimersByTime(60_000);
+    expect(peer().log).toHaveLength(2);
+    expect(states).toEqual(["up", "down", "up"]);
+  });
+
+  it("gives a short disturbance time to pass", async () => {
+    await connection(false);
+    vi.useFakeTimers();
+    peer().become("connected");
+    peer().become("disconnected");
+    vi.advanceTimersByTime(2_000);
+    peer().become("connected");
+    vi.advanceTimersByTime(60_000);
+    expect(peer().log).toEqual([]);
+  });
+
+  it("leaves living media alone when signalling comes back", async () => {
+    const { made } = await connection(false);
+    peer().become("connected");
+    made.revive();
+    expect(peer().log).toEqual([]);
+    peer().become("disconnected");
+    made.revive();
+    expect(peer().log).toEqual(["restart"]);
+    made.close();
+  });
+});
+
+describe("a call", () => {
+  async function calling() {
+    const me = await Identity.open(memoryStore(), true);
+    const pep = await Identity.open(memoryStore(), true);
+    const by: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
+    const asked: string[] = [];
+    const ask = async (name: string) => void asked.push(name);
+    const call = new Call("id", { ask, signer: me, ice: () => [], changed: () => undefined },
+      { address: "pep@x", display: "Pep", from: "torre" }, "audio", true);
+    await call.invite(nothing());
+    await vi.waitFor(() => expect(asked).toContain("invite"));
+    const accept = async (signature?: string) =>
+      call.onAccepted({ n: 1, call: "id", by, media: "audio", sdp: SDP, signature: signature ?? (await signDescription(pep, "id", "answer", SDP)) });
+    return { call, asked, accept };
+  }
+
+  it("goes from calling to connected, and says so once", async () => {
+    const { call, asked, accept } = await calling();
+    call.ringing();
+    expect(call.view.state).toBe("ringing");
+    await accept();
+    expect(call.view.state).toBe("connecting");
+    await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
+    peer().become("connected");
+    peer().become("disconnected");
+    expect(call.view.state).toBe("reconnecting");
+    peer().become("connected");
+    expect(call.view.state).toBe("connected");
+    expect(asked.filter((one) => one === "connected")).toHaveLength(1);
+    call.hangUp();
+    expect(asked[asked.length - 1]).toBe("hang_up");
+    expect(call.view).toMatchObject({ state: "ended", reason: "hung_up" });
+  });
+
+  it("ends when the other side's description is not genuine", async () => {
+    const { call, asked, accept } = await calling();
+    await accept("A".repeat(86));
+    await vi.waitFor(() => expect(call.view.state).toBe("ended"));
+    expect(call.view.reason).toBe("not_genuine");
+    expect(asked).toContain("hang_up");
+    expect(peer().remoteDescription).toBeNull();
+  });
+
+  it("is cancelled before it is accepted, and can be restored only after", async () => {
+    const { call, asked } = await calling();
+    expect(call.restorable).toBeNull();
+    call.hangUp();
+    expect(asked[asked.length - 1]).toBe("cancel");
+    expect(call.view.reason).toBe("cancelled");
+    const second = await calling();
+    await second.accept();
+    expect(second.call.restorable).toEqual({ call: "id", caller: true, peer: { address: "pep@x", device: expect.any(String), node: "x" } });
+    second.call.hangUp();
+    expect(second.call.restorable).toBeNull();
+  });
+
+  it("does not wait for ever for a connection that stays new", async () => {
+    const { call, asked, accept } = await calling();
+    vi.useFakeTimers();
+    await accept();
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(call.view).toMatchObject({ state: "ended", reason: "failed" });
+    expect(asked).toContain("hang_up");
+  });
+});

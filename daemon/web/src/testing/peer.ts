@@ -1,0 +1,81 @@
+// A peer connection without media: it keeps the signalling state and writes
+// down what was asked of it. For tests of the negotiation only.
+
+type State = "stable" | "have-local-offer" | "have-remote-offer" | "closed";
+
+export class FakePeer {
+  static made: FakePeer[] = [];
+  signalingState: State = "stable";
+  connectionState = "new";
+  iceConnectionState = "new";
+  localDescription: { type: string; sdp: string } | null = null;
+  remoteDescription: { type: string; sdp: string } | null = null;
+  onicecandidate: unknown = null;
+  ontrack: unknown = null;
+  onnegotiationneeded: (() => void) | null = null;
+  onconnectionstatechange: (() => void) | null = null;
+  oniceconnectionstatechange: (() => void) | null = null;
+  readonly log: string[] = [];
+  private count = 0;
+
+  constructor(readonly config: { bundlePolicy?: string }) {
+    FakePeer.made.push(this);
+  }
+  getTransceivers(): never[] {
+    return [];
+  }
+  addTransceiver(kind: string): void {
+    this.log.push("add " + kind);
+  }
+  async createOffer() {
+    return { type: "offer", sdp: `a=fingerprint:sha-256 ME\r\nown ${++this.count}` };
+  }
+  async createAnswer() {
+    return { type: "answer", sdp: `a=fingerprint:sha-256 ME\r\nown ${++this.count}` };
+  }
+  async setLocalDescription(description: { type: string; sdp: string }) {
+    this.log.push("local " + description.type);
+    if (description.type === "rollback") this.signalingState = "stable";
+    else {
+      this.localDescription = description;
+      this.signalingState = description.type === "offer" ? "have-local-offer" : "stable";
+    }
+  }
+  async setRemoteDescription(description: { type: string; sdp: string }) {
+    this.log.push("remote " + description.type);
+    this.remoteDescription = description;
+    this.signalingState = description.type === "offer" ? "have-remote-offer" : "stable";
+  }
+  async addIceCandidate({ candidate }: { candidate: string }) {
+    this.log.push("candidate " + candidate);
+  }
+  restartIce(): void {
+    this.log.push("restart");
+  }
+  close(): void {
+    this.signalingState = "closed";
+  }
+  become(state: string): void {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+}
+
+class FakeStream {
+  getAudioTracks(): never[] {
+    return [];
+  }
+  getVideoTracks(): never[] {
+    return [];
+  }
+  getTracks(): never[] {
+    return [];
+  }
+}
+
+export function installFakes(): void {
+  FakePeer.made = [];
+  Object.assign(globalThis, { RTCPeerConnection: FakePeer, MediaStream: FakeStream });
+}
+
+export const peer = (): FakePeer => FakePeer.made[FakePeer.made.length - 1]!;
