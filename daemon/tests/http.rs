@@ -41,7 +41,7 @@ use trucad::{
     host::identity::Identity,
     listen::{self, Shared},
     mesh::link::{self, Links},
-    page::{assets::ASSETS, http::Site},
+    page::{assets::ASSETS, site::Site},
     tls::{Tls, provider},
 };
 

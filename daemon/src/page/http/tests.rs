@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{DuplexStream, duplex},
+    sync::mpsc,
     task::{LocalSet, spawn_local},
     time::sleep,
 };
@@ -13,7 +14,7 @@ use tokio_tungstenite::{
 };
 
 use super::*;
-use crate::event::PageOut;
+use crate::event::{Event, PageOut};
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: casa\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
