@@ -4,7 +4,7 @@
 //! on the plain port gives every visitor to `explain.rs`. Bounded in every way: 8 KiB of head, 10 s to send it,
 //! 30 s between requests, 100 requests. It takes no body, keeps no log of visitors and knows no session.
 
-use std::{io, rc::Rc, time::Duration};
+use std::{io, net::IpAddr, rc::Rc, time::Duration};
 
 use bytes::BufMut;
 use tokio::{
@@ -147,6 +147,9 @@ fn answer(head: &[u8], visit: &Visit, site: &Rc<Site>) -> Answer {
         Response::words(405, "Pages can be read here, nothing else.").with("Allow: GET, HEAD\r\n")
     } else if visit.door == Door::Explain {
         explain::answer(&request, site)
+    } else if visit.door == Door::Loopback && !request.host.is_some_and(is_this_machine) {
+        // A stranger's name that leads to 127.0.0.1 must not become a page of ours (DNS rebinding).
+        Response::words(421, "On this machine the page is called localhost.")
     } else if request.path == "/ws" {
         match ws::upgrade(&request, visit.door, site) {
             Ok((accept, seat)) => return Answer::WebSocket { accept, seat },
@@ -158,6 +161,19 @@ fn answer(head: &[u8], visit: &Visit, site: &Rc<Site>) -> Answer {
         Response::words(404, "There is nothing at this address.")
     };
     Answer::Response { response, keep_alive: request.keep_alive, only_head }
+}
+
+/// Whether a `Host` can only mean the machine itself (RFC 6761 section 6.3).
+fn is_this_machine(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |(name, _)| name);
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => {
+            let name = name.to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
 }
 
 async fn send(stream: &mut Stream, response: &Response, keep_alive: bool, only_head: bool) -> io::Result<()> {

@@ -53,6 +53,32 @@ async fn a_head_that_comes_drop_by_drop_is_answered_408_after_ten_seconds() {
         .await;
 }
 
+#[test]
+fn only_names_of_this_machine_are_served_in_the_clear() {
+    for own in [
+        "localhost",
+        "LocalHost:18080",
+        "127.0.0.1:8080",
+        "127.0.0.2",
+        "[::1]",
+        "[::1]:8080",
+        "a.localhost:1",
+    ] {
+        assert!(is_this_machine(own), "{own}");
+    }
+    for other in [
+        "",
+        "casa:8080",
+        "evil.example",
+        "10.1.1.1:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil:80",
+        "[::2]",
+    ] {
+        assert!(!is_this_machine(other), "{other}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_is_closed_without_words_sooner_on_a_new_connection() {
     LocalSet::new()
