@@ -4,10 +4,12 @@
 //! `Hello` both ways; then either side may compare directories, and calls are signalled. A link without
 //! traffic is closed after [`LINK_IDLE`].
 //!
-//! Bounds: [`MAX_LINKS`], [`MAX_DIALS`] addresses remembered, [`MAX_WAITING`] frames for a node that is being
-//! reached.
+//! Bounds: [`MAX_LINKS`], of which [`LINKS_A_NODE`] with one node; [`MAX_DIALS`] addresses remembered, of which
+//! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached;
+//! [`MAX_ITEMS`] items of comparisons. A comparison is answered once in [`COMPARE_PAUSE`] a link, with at most
+//! [`RECORDS_AN_ANSWER`] bytes of records; the next one goes on from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,6 +25,10 @@ use crate::event::{LinkId, LinkOut, NodePoint};
 
 /// Most links at once.
 pub(super) const MAX_LINKS: usize = 64;
+/// Most links with one node: two that were opened from both sides at once are no mistake.
+const LINKS_A_NODE: usize = 2;
+/// Most addresses that are tried at once because somebody mentioned them.
+const MAX_DIALLING: usize = 16;
 /// Most addresses that are remembered.
 const MAX_DIALS: usize = 256;
 /// Most frames that wait for one node.
@@ -31,6 +37,18 @@ const MAX_WAITING: usize = 64;
 const MAX_NEIGHBOURS: usize = 16;
 /// A link without traffic is closed after this.
 const LINK_IDLE: Duration = Duration::from_secs(60);
+/// A link on which no `Hello` came is closed after this.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// How long a node that a call depends on, and that could not be reached, is left alone.
+const REACH_AGAIN: Duration = Duration::from_secs(5);
+/// Most items of comparisons that are under way, over all links: 1 MiB.
+const MAX_ITEMS: usize = 65_536;
+/// How often a link may ask for a comparison: each goes through the whole directory.
+const COMPARE_PAUSE: Duration = Duration::from_secs(1);
+/// How many `Want` frames may follow one comparison.
+const WANTS: u8 = 16;
+/// Most bytes of records sent at once: half of what a link's queue holds.
+const RECORDS_AN_ANSWER: usize = 2 * 1024 * 1024;
 /// First and longest pause before an address is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long an address that led to ourselves, or that failed and nobody insists on, is left alone.
@@ -52,6 +70,13 @@ struct Link {
     in_bytes: u32,
     out_bytes: u32,
     items: Vec<Item>,
+    /// Comparisons that were asked for over this link and not answered.
+    asked: u8,
+    /// When a comparison was answered last, and how many `Want` may still follow it.
+    answered: Option<Time>,
+    wants: u8,
+    /// When its idleness is looked at next.
+    idle_at: Time,
 }
 
 #[derive(Debug)]
@@ -79,6 +104,8 @@ pub(super) struct Counters {
     pub(super) failed: u32,
     pub(super) refused: u32,
     pub(super) bad_frames: u32,
+    /// Comparisons and wants that came too often.
+    pub(super) too_often: u32,
     pub(super) comparisons: u32,
     pub(super) records_sent: u32,
 }
@@ -88,6 +115,8 @@ pub(super) struct Links {
     open: BTreeMap<LinkId, Link>,
     dials: BTreeMap<SocketAddr, Dial>,
     reaching: BTreeMap<NodeId, Reach>,
+    /// Nodes that are tried again because a call depends on them.
+    reaching_again: BTreeSet<NodeId>,
     sources: BTreeMap<NodeId, &'static str>,
     pub(super) counters: Counters,
 }
@@ -122,16 +151,6 @@ impl Links {
         self.sources.get(&id).copied().unwrap_or("member")
     }
 
-    /// Whether another address can be remembered; forgets the stalest that nobody insists on.
-    fn room_for(&mut self, address: SocketAddr) -> bool {
-        if self.dials.len() < MAX_DIALS || self.dials.contains_key(&address) {
-            return true;
-        }
-        let idle = self.dials.iter().filter(|(_, dial)| !dial.insistent && !dial.under_way);
-        let stalest = idle.min_by_key(|(_, dial)| dial.due).map(|(address, _)| *address);
-        stalest.is_some_and(|stalest| self.dials.remove(&stalest).is_some())
-    }
-
     /// Nodes for which this address was tried.
     fn reached_for(&self, address: SocketAddr, except: Option<NodeId>) -> Vec<NodeId> {
         let tried = |(id, reach): &(&NodeId, &Reach)| {
@@ -141,18 +160,35 @@ impl Links {
     }
 
     fn to(&self, id: NodeId) -> Option<LinkId> {
-        self.open.iter().find(|(_, link)| link.id == id && link.ready).map(|(link, _)| *link)
+        // the newest: an older one may be dead without our having noticed
+        let links = self.open.iter().filter(|(_, link)| link.id == id && link.ready);
+        links.max_by_key(|(number, link)| (link.opened, **number)).map(|(number, _)| *number)
     }
 }
 
 impl<K: Keys> Node<K> {
+    /// Whether another address can be remembered; forgets the stalest that nobody insists on.
+    fn room_for(&mut self, address: SocketAddr) -> bool {
+        let dials = &mut self.links.dials;
+        if dials.len() < MAX_DIALS || dials.contains_key(&address) {
+            return true;
+        }
+        let idle = dials.iter().filter(|(_, dial)| !dial.insistent && !dial.under_way);
+        let stalest = idle.min_by_key(|(_, dial)| dial.due).map(|(address, _)| *address);
+        let Some((address, dial)) = stalest.and_then(|stalest| dials.remove_entry(&stalest)) else {
+            return false;
+        };
+        self.jobs.remove(&(dial.due, Job::Dial(address)));
+        true
+    }
+
     /// Somebody may be listening at this address.
     pub fn candidate(&mut self, now: Time, address: SocketAddr, id: Option<NodeId>, source: &'static str) {
         if id.is_some_and(|id| id == self.id || self.alive.contains(&id)) {
             return;
         }
         if self.links.open.values().any(|link| link.dialled && link.remote == address)
-            || !self.links.room_for(address)
+            || !self.room_for(address)
         {
             return;
         }
@@ -167,8 +203,8 @@ impl<K: Keys> Node<K> {
         });
         dial.insistent |= insistent;
         if !dial.under_way {
-            let due = dial.due.max(now);
-            self.jobs.insert((due, Job::Dial(address)));
+            dial.due = dial.due.max(now);
+            self.jobs.insert((dial.due, Job::Dial(address)));
         }
     }
 
@@ -182,21 +218,21 @@ impl<K: Keys> Node<K> {
 
     pub(super) fn dial_due(&mut self, now: Time, address: SocketAddr) {
         let full = self.links.open.len() >= MAX_LINKS;
+        let busy = self.links.dials.values().filter(|dial| dial.under_way).count() >= MAX_DIALLING;
+        let reached = self.links.reaching.values().any(|reach| reach.addresses.contains(&address));
         let Some(dial) = self.links.dials.get_mut(&address) else { return };
         if dial.under_way || dial.due > now {
             return;
         }
-        if full {
-            dial.due = now + RETRY.1;
-            self.jobs.insert((dial.due, Job::Dial(address)));
-            return;
-        }
-        let wanted = dial.insistent
-            || dial.failures == 0
-            || self.links.reaching.values().any(|r| r.addresses.contains(&address));
-        if !wanted {
+        let invited = dial.insistent || reached;
+        if !invited && dial.failures > 0 {
             // nobody insists, and it failed: the next hint starts anew
             self.links.dials.remove(&address);
+            return;
+        }
+        if full || (busy && !invited) {
+            dial.due = now + if full { RETRY.1 } else { RETRY.0 };
+            self.jobs.insert((dial.due, Job::Dial(address)));
             return;
         }
         dial.under_way = true;
@@ -261,11 +297,21 @@ impl<K: Keys> Node<K> {
         if self.links.open.len() >= MAX_LINKS || expected.is_some_and(|expected| expected != id) {
             self.links.counters.refused = self.links.counters.refused.wrapping_add(1);
             self.outputs.push_back(Output::Link(link, LinkOut::Close));
+            if dialled {
+                self.dial_over(now, remote, false);
+                for id in self.links.reached_for(remote, None) {
+                    self.reach_next(now, id);
+                }
+                self.settle(now);
+            }
             return;
         }
-        if dialled {
-            let source = self.links.dials.get(&remote).map_or("member", |dial| dial.source);
-            self.links.sources.entry(id).or_insert(source);
+        let same: Vec<LinkId> =
+            self.links.open.iter().filter(|(_, link)| link.id == id).map(|(number, _)| *number).collect();
+        if same.len() >= LINKS_A_NODE {
+            // the ones before are likely to be dead, or it wants more than its share
+            let oldest = same.into_iter().min_by_key(|number| self.links.open.get(number).map(|l| l.opened));
+            oldest.into_iter().for_each(|oldest| self.close_link(now, oldest));
         }
         self.links.counters.opened = self.links.counters.opened.wrapping_add(1);
         let opened = Link {
@@ -278,9 +324,13 @@ impl<K: Keys> Node<K> {
             in_bytes: 0,
             out_bytes: 0,
             items: Vec::new(),
+            asked: 0,
+            answered: None,
+            wants: 0,
+            idle_at: now + HELLO_WAIT,
         };
         self.links.open.insert(link, opened);
-        self.jobs.insert((now + LINK_IDLE, Job::LinkIdle(link)));
+        self.jobs.insert((now + HELLO_WAIT, Job::LinkIdle(link)));
         let hello = Frame::Hello {
             version: VERSION,
             node: Record::Node(self.record.clone()).encode(),
@@ -292,13 +342,26 @@ impl<K: Keys> Node<K> {
 
     /// A link is gone.
     pub fn link_closed(&mut self, now: Time, link: LinkId) {
+        self.link_gone(now, link);
+        self.settle(now);
+    }
+
+    /// Closes a link from here: what still comes over it is not heard.
+    fn close_link(&mut self, now: Time, link: LinkId) {
+        self.outputs.push_back(Output::Link(link, LinkOut::Close));
+        self.link_gone(now, link);
+    }
+
+    fn link_gone(&mut self, now: Time, link: LinkId) {
         let Some(gone) = self.links.open.remove(&link) else { return };
+        self.jobs.remove(&(gone.idle_at, Job::LinkIdle(link)));
         if !gone.ready && gone.dialled {
+            // it speaks TLS but not our language: that is a failure too
+            self.dial_over(now, gone.remote, false);
             for id in self.links.reached_for(gone.remote, None) {
                 self.reach_next(now, id);
             }
-        }
-        if gone.dialled && !self.alive.contains(&gone.id) {
+        } else if gone.dialled && !self.alive.contains(&gone.id) {
             // it may have restarted: try again soon
             self.candidate(now, gone.remote, None, "link");
         }
@@ -306,15 +369,18 @@ impl<K: Keys> Node<K> {
             // a call depends on it: find out now whether the node is there
             self.reach(now, gone.id, None, false);
         }
-        self.settle(now);
     }
 
     pub(super) fn link_idle(&mut self, now: Time, link: LinkId) {
         let Some(open) = self.links.open.get(&link) else { return };
-        let due = open.active + LINK_IDLE;
+        let (id, ready) = (open.id, open.ready);
+        let in_use = || self.links.to(id) == Some(link) && self.calls.peers().any(|peer| peer == id);
+        let due = if ready { open.active + LINK_IDLE } else { open.opened + HELLO_WAIT };
+        let due = if ready && due <= now && in_use() { now + LINK_IDLE } else { due };
         if due <= now {
-            self.outputs.push_back(Output::Link(link, LinkOut::Close));
-        } else {
+            self.close_link(now, link);
+        } else if let Some(open) = self.links.open.get_mut(&link) {
+            open.idle_at = due;
             self.jobs.insert((due, Job::LinkIdle(link)));
         }
     }
@@ -337,7 +403,7 @@ impl<K: Keys> Node<K> {
             if self.links.counters.bad_frames == 1 {
                 log::warn!("a frame from {id} does not read; the link is closed (counted from now on)");
             }
-            self.outputs.push_back(Output::Link(link, LinkOut::Close));
+            self.close_link(now, link);
         }
         self.settle(now);
     }
@@ -357,13 +423,17 @@ impl<K: Keys> Node<K> {
         if let Some(open) = self.links.open.get_mut(&link) {
             open.ready = true;
         }
+        if dialled {
+            let source = self.links.dials.get(&remote).map_or("member", |dial| dial.source);
+            self.links.sources.entry(id).or_insert(source);
+        }
         let at = SocketAddr::new(remote.ip(), if dialled { remote.port() } else { port });
         self.introduce(id);
         self.gossip.reached(id, at);
         self.gossip.join(now, id, generation);
         self.calls.node_back(id);
         let reach = self.links.reaching.remove(&id).unwrap_or_default();
-        if dialled && (reach.compare || !self.alive.contains(&id)) {
+        if reach.compare || (dialled && !self.alive.contains(&id)) {
             self.compare(now, link);
         }
         for frame in reach.waiting {
@@ -377,6 +447,12 @@ impl<K: Keys> Node<K> {
             Frame::Hello { .. } => return false,
             Frame::Digest(theirs) => {
                 let Some(theirs) = Digest::from_bytes(&theirs) else { return false };
+                let Some(open) = self.links.open.get_mut(&link) else { return true };
+                if open.answered.is_some_and(|at| now < at + COMPARE_PAUSE) {
+                    self.links.counters.too_often = self.links.counters.too_often.wrapping_add(1);
+                    return true;
+                }
+                (open.answered, open.wants) = (Some(now), WANTS);
                 if theirs == Digest::default() {
                     let keys = self.directory.keys();
                     self.send_records(now, link, &keys);
@@ -402,12 +478,14 @@ impl<K: Keys> Node<K> {
                 }
             }
             Frame::Items { buckets, items, more } => {
+                let waiting: usize = self.links.open.values().map(|link| link.items.len()).sum();
                 let Some(open) = self.links.open.get_mut(&link) else { return true };
-                open.items.extend(items);
-                if open.items.len() > 2 * 65_536 {
+                if open.asked == 0 || waiting + items.len() > MAX_ITEMS {
                     return false;
                 }
+                open.items.extend(items);
                 if !more {
+                    open.asked -= 1;
                     let theirs = core::mem::take(&mut open.items);
                     let difference = self.directory.compare(&buckets, &theirs);
                     self.send_records(now, link, &difference.send);
@@ -417,12 +495,18 @@ impl<K: Keys> Node<K> {
                 }
             }
             Frame::Want(hashes) => {
+                let Some(open) = self.links.open.get_mut(&link) else { return true };
+                let Some(left) = open.wants.checked_sub(1) else {
+                    self.links.counters.too_often = self.links.counters.too_often.wrapping_add(1);
+                    return true;
+                };
+                open.wants = left;
                 let keys = self.directory.wanted(&hashes);
                 self.send_records(now, link, &keys);
             }
             Frame::Records(records) => {
                 for record in records {
-                    self.learn(now, &record);
+                    self.take_in(now, record);
                 }
             }
             Frame::Call(frame) => self.on_call_frame(now, from, *frame),
@@ -432,9 +516,14 @@ impl<K: Keys> Node<K> {
 
     fn send_records(&mut self, now: Time, link: LinkId, keys: &[Key]) {
         let mut batch = Vec::new();
-        let mut size = 0;
-        for record in keys.iter().filter_map(|key| self.directory.encoded(key)).collect::<Vec<_>>() {
+        let (mut size, mut total) = (0, 0);
+        for key in keys {
+            let Some(record) = self.directory.encoded(key) else { continue };
+            if total + record.len() > RECORDS_AN_ANSWER {
+                break;
+            }
             self.links.counters.records_sent = self.links.counters.records_sent.wrapping_add(1);
+            total += record.len() + 2;
             size += record.len() + 2;
             batch.push(record);
             if size >= RECORDS_A_FRAME {
@@ -458,6 +547,9 @@ impl<K: Keys> Node<K> {
 
     fn compare(&mut self, now: Time, link: LinkId) {
         self.links.counters.comparisons = self.links.counters.comparisons.wrapping_add(1);
+        if let Some(open) = self.links.open.get_mut(&link) {
+            open.asked = open.asked.saturating_add(1);
+        }
         let digest = self.directory.digest().to_bytes();
         self.send_frame(now, link, &Frame::Digest(digest));
     }
@@ -520,6 +612,14 @@ impl<K: Keys> Node<K> {
         self.reach_address(now, id);
     }
 
+    /// Tries again to reach a node that a call depends on.
+    pub(super) fn reach_again(&mut self, now: Time, id: NodeId) {
+        self.links.reaching_again.remove(&id);
+        if self.calls.peers().any(|peer| peer == id) && self.links.to(id).is_none() {
+            self.reach(now, id, None, false);
+        }
+    }
+
     /// The first address failed: tries the next, or gives up.
     fn reach_next(&mut self, now: Time, id: NodeId) {
         if let Some(reach) = self.links.reaching.get_mut(&id) {
@@ -538,8 +638,13 @@ impl<K: Keys> Node<K> {
                 self.calls.undeliverable(now, id, frame);
             }
             self.calls.node_lost(now, id);
+            if self.calls.peers().any(|peer| peer == id) && self.links.reaching_again.insert(id) {
+                self.jobs.insert((now + REACH_AGAIN, Job::Reach(id)));
+            }
             return;
         };
+        // an address that a call or a comparison needs is tried even when there is no room to remember it
+        self.room_for(address);
         let dial = self.links.dials.entry(address).or_insert(Dial {
             source: "member",
             insistent: false,
