@@ -1,26 +1,24 @@
 //! Other nodes: which addresses to try, links as they open and close, and what goes over them.
 //!
 //! An address is only a hint: one rate-limited attempt, and what answers proves who it is. A link begins with
-//! `Hello` both ways; then either side may compare directories, and calls are signalled. A link without
+//! `Hello` both ways; then either side may compare directories (`compare.rs`), and calls are signalled. A link without
 //! traffic is closed after [`LINK_IDLE`].
 //!
 //! Bounds: [`MAX_LINKS`], of which [`LINKS_A_NODE`] with one node; [`MAX_DIALS`] addresses remembered, of which
-//! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached;
-//! [`MAX_ITEMS`] items of comparisons. A comparison is answered once in [`COMPARE_PAUSE`] a link, with at most
-//! [`RECORDS_AN_ANSWER`] bytes of records; the next one goes on from there.
+//! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use truca_core::Time;
-use truca_core::directory::record::{Key, Record};
-use truca_core::directory::sync::{Digest, Item};
+use truca_core::directory::record::Record;
 use truca_core::id::NodeId;
 use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{CallFrame, Frame, VERSION};
 
-use super::{Job, Keys, Node, Output, SYNC_PERIOD};
+use super::compare::Comparing;
+use super::{Job, Keys, Node, Output};
 use crate::event::{LinkId, LinkOut, NodePoint};
 
 /// Most links at once.
@@ -41,25 +39,12 @@ const LINK_IDLE: Duration = Duration::from_secs(60);
 const HELLO_WAIT: Duration = Duration::from_secs(10);
 /// How long a node that a call depends on, and that could not be reached, is left alone.
 const REACH_AGAIN: Duration = Duration::from_secs(5);
-/// Most items of comparisons that are under way, over all links: 1 MiB.
-const MAX_ITEMS: usize = 65_536;
-/// How often a link may ask for a comparison: each goes through the whole directory.
-const COMPARE_PAUSE: Duration = Duration::from_secs(1);
-/// How many `Want` frames may follow one comparison.
-const WANTS: u8 = 16;
-/// Most bytes of records sent at once: half of what a link's queue holds.
-const RECORDS_AN_ANSWER: usize = 2 * 1024 * 1024;
 /// First and longest pause before an address is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long an address that led to ourselves, or that failed and nobody insists on, is left alone.
 const FORGET: Duration = Duration::from_secs(300);
-/// Most items in one frame.
-const ITEMS_A_FRAME: usize = 3_000;
-/// Bytes of records in one frame, about.
-const RECORDS_A_FRAME: usize = 32 * 1024;
-
 #[derive(Debug)]
-struct Link {
+pub(super) struct Link {
     id: NodeId,
     remote: SocketAddr,
     dialled: bool,
@@ -69,12 +54,7 @@ struct Link {
     ready: bool,
     in_bytes: u32,
     out_bytes: u32,
-    items: Vec<Item>,
-    /// Comparisons that were asked for over this link and not answered.
-    asked: u8,
-    /// When a comparison was answered last, and how many `Want` may still follow it.
-    answered: Option<Time>,
-    wants: u8,
+    pub(super) comparing: Comparing,
     /// When its idleness is looked at next.
     idle_at: Time,
 }
@@ -112,7 +92,7 @@ pub(super) struct Counters {
 
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    open: BTreeMap<LinkId, Link>,
+    pub(super) open: BTreeMap<LinkId, Link>,
     dials: BTreeMap<SocketAddr, Dial>,
     reaching: BTreeMap<NodeId, Reach>,
     /// Nodes that are tried again because a call depends on them.
@@ -159,7 +139,7 @@ impl Links {
         self.reaching.iter().filter(tried).map(|(id, _)| *id).collect()
     }
 
-    fn to(&self, id: NodeId) -> Option<LinkId> {
+    pub(super) fn to(&self, id: NodeId) -> Option<LinkId> {
         // the newest: an older one may be dead without our having noticed
         let links = self.open.iter().filter(|(_, link)| link.id == id && link.ready);
         links.max_by_key(|(number, link)| (link.opened, **number)).map(|(number, _)| *number)
@@ -323,10 +303,7 @@ impl<K: Keys> Node<K> {
             ready: false,
             in_bytes: 0,
             out_bytes: 0,
-            items: Vec::new(),
-            asked: 0,
-            answered: None,
-            wants: 0,
+            comparing: Comparing::default(),
             idle_at: now + HELLO_WAIT,
         };
         self.links.open.insert(link, opened);
@@ -445,65 +422,9 @@ impl<K: Keys> Node<K> {
     fn on_frame(&mut self, now: Time, link: LinkId, from: NodeId, frame: Frame) -> bool {
         match frame {
             Frame::Hello { .. } => return false,
-            Frame::Digest(theirs) => {
-                let Some(theirs) = Digest::from_bytes(&theirs) else { return false };
-                let Some(open) = self.links.open.get_mut(&link) else { return true };
-                if open.answered.is_some_and(|at| now < at + COMPARE_PAUSE) {
-                    self.links.counters.too_often = self.links.counters.too_often.wrapping_add(1);
-                    return true;
-                }
-                (open.answered, open.wants) = (Some(now), WANTS);
-                if theirs == Digest::default() {
-                    let keys = self.directory.keys();
-                    self.send_records(now, link, &keys);
-                    return true;
-                }
-                let buckets = self.directory.digest().differing(&theirs);
-                let items = self.directory.items(&buckets);
-                let mut chunks = items.chunks(ITEMS_A_FRAME).peekable();
-                if chunks.peek().is_none() {
-                    self.send_frame(
-                        now,
-                        link,
-                        &Frame::Items { buckets: buckets.clone(), items: vec![], more: false },
-                    );
-                }
-                while let Some(chunk) = chunks.next() {
-                    let more = chunks.peek().is_some();
-                    self.send_frame(
-                        now,
-                        link,
-                        &Frame::Items { buckets: buckets.clone(), items: chunk.to_vec(), more },
-                    );
-                }
-            }
-            Frame::Items { buckets, items, more } => {
-                let waiting: usize = self.links.open.values().map(|link| link.items.len()).sum();
-                let Some(open) = self.links.open.get_mut(&link) else { return true };
-                if open.asked == 0 || waiting + items.len() > MAX_ITEMS {
-                    return false;
-                }
-                open.items.extend(items);
-                if !more {
-                    open.asked -= 1;
-                    let theirs = core::mem::take(&mut open.items);
-                    let difference = self.directory.compare(&buckets, &theirs);
-                    self.send_records(now, link, &difference.send);
-                    for chunk in difference.want.chunks(ITEMS_A_FRAME) {
-                        self.send_frame(now, link, &Frame::Want(chunk.to_vec()));
-                    }
-                }
-            }
-            Frame::Want(hashes) => {
-                let Some(open) = self.links.open.get_mut(&link) else { return true };
-                let Some(left) = open.wants.checked_sub(1) else {
-                    self.links.counters.too_often = self.links.counters.too_often.wrapping_add(1);
-                    return true;
-                };
-                open.wants = left;
-                let keys = self.directory.wanted(&hashes);
-                self.send_records(now, link, &keys);
-            }
+            Frame::Digest(theirs) => return self.on_digest(now, link, &theirs),
+            Frame::Items { buckets, items, more } => return self.on_items(now, link, &buckets, items, more),
+            Frame::Want(hashes) => self.on_want(now, link, &hashes),
             Frame::Records(records) => {
                 for record in records {
                     self.take_in(now, record);
@@ -514,74 +435,13 @@ impl<K: Keys> Node<K> {
         true
     }
 
-    fn send_records(&mut self, now: Time, link: LinkId, keys: &[Key]) {
-        let mut batch = Vec::new();
-        let (mut size, mut total) = (0, 0);
-        for key in keys {
-            let Some(record) = self.directory.encoded(key) else { continue };
-            if total + record.len() > RECORDS_AN_ANSWER {
-                break;
-            }
-            self.links.counters.records_sent = self.links.counters.records_sent.wrapping_add(1);
-            total += record.len() + 2;
-            size += record.len() + 2;
-            batch.push(record);
-            if size >= RECORDS_A_FRAME {
-                self.send_frame(now, link, &Frame::Records(core::mem::take(&mut batch)));
-                size = 0;
-            }
-        }
-        if !batch.is_empty() {
-            self.send_frame(now, link, &Frame::Records(batch));
-        }
-    }
-
-    fn send_frame(&mut self, now: Time, link: LinkId, frame: &Frame) {
+    pub(super) fn send_frame(&mut self, now: Time, link: LinkId, frame: &Frame) {
         let bytes = frame.encode();
         if let Some(open) = self.links.open.get_mut(&link) {
             open.active = now;
             open.out_bytes = open.out_bytes.wrapping_add(bytes.len() as u32);
         }
         self.outputs.push_back(Output::Link(link, LinkOut::Frame(bytes)));
-    }
-
-    fn compare(&mut self, now: Time, link: LinkId) {
-        self.links.counters.comparisons = self.links.counters.comparisons.wrapping_add(1);
-        if let Some(open) = self.links.open.get_mut(&link) {
-            open.asked = open.asked.saturating_add(1);
-        }
-        let digest = self.directory.digest().to_bytes();
-        self.send_frame(now, link, &Frame::Digest(digest));
-    }
-
-    /// Compares directories with a node, over the link to it or a new one.
-    pub(super) fn sync_with(&mut self, now: Time, id: NodeId) {
-        match self.links.to(id) {
-            Some(link) => self.compare(now, link),
-            None => self.reach(now, id, None, true),
-        }
-    }
-
-    /// Brings the next comparison forward.
-    pub(super) fn sync_later(&mut self, now: Time, period: Duration) {
-        let at = self.jittered(now, period);
-        if self.sync_at <= now || at < self.sync_at {
-            self.sync_at = at;
-            self.jobs.insert((at, Job::Sync));
-        }
-    }
-
-    pub(super) fn sync_due(&mut self, now: Time) {
-        if self.sync_at > now {
-            return;
-        }
-        let others: Vec<NodeId> = self.alive.iter().copied().filter(|id| *id != self.id).collect();
-        if !others.is_empty() {
-            let [a, b] = self.random();
-            let at = usize::from(u16::from_be_bytes([a, b])) % others.len();
-            self.sync_with(now, others[at]);
-        }
-        self.sync_later(now, SYNC_PERIOD);
     }
 
     /// Sends call signalling to a node, opening a link when there is none.
@@ -592,7 +452,7 @@ impl<K: Keys> Node<K> {
         }
     }
 
-    fn reach(&mut self, now: Time, id: NodeId, frame: Option<CallFrame>, compare: bool) {
+    pub(super) fn reach(&mut self, now: Time, id: NodeId, frame: Option<CallFrame>, compare: bool) {
         if let Some(reach) = self.links.reaching.get_mut(&id) {
             reach.compare |= compare;
             match frame {

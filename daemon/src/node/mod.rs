@@ -3,10 +3,12 @@
 //! Sans-IO like the cores: the runtime (`run.rs`) and the simulation drive it by `handle` calls with a time,
 //! and carry out what [`Node::poll_output`] says. Randomness and signatures come from [`Keys`].
 //!
-//! [`links`] talks to other nodes, [`inbox`] holds records until they are checked, [`pages`] to browsers, [`people`] keeps accounts and attachments, [`calls`]
-//! translates between calls and the two wires, [`report`] answers the control socket.
+//! [`links`] talks to other nodes, [`compare`] directories with them, [`inbox`] holds records until they are
+//! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`calls`] translates between
+//! calls and the two wires, [`report`] answers the control socket.
 
 mod calls;
+mod compare;
 mod inbox;
 mod links;
 mod pages;
