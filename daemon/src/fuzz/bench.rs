@@ -325,7 +325,7 @@ mod tests {
         nodes[0].introduce(id(OTHER), Gossip::agreement(key(OTHER)), vec![address(OTHER)]);
         nodes[1].introduce(id(OWN), Gossip::agreement(key(OWN)), vec![address(OWN)]);
         nodes[1].join(Time::ZERO, id(OWN), 1);
-        nodes[1].spread(&account_record(OTHER, "pep", 3));
+        nodes[1].spread(Time::ZERO, &account_record(OTHER, "pep", 3));
         let (mut said, mut raw) = (Vec::new(), Vec::new());
         for tenth in 0..300 {
             let now = SECOND / 10 * tenth;

@@ -407,7 +407,9 @@ impl<K: Keys> Node<K> {
         let at = SocketAddr::new(remote.ip(), if dialled { remote.port() } else { port });
         self.introduce(id);
         self.gossip.reached(id, at);
-        self.gossip.join(now, id, generation);
+        if !self.gossip.is_alive(id) {
+            self.gossip.join(now, id, generation);
+        }
         self.calls.node_back(id);
         let reach = self.links.reaching.remove(&id).unwrap_or_default();
         if reach.compare || (dialled && !self.alive.contains(&id)) {
