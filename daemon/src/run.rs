@@ -28,7 +28,7 @@ use crate::mesh::discovery::Mdns;
 use crate::mesh::link::{self, Links};
 use crate::mesh::{membership, stun};
 use crate::node::{Keys, Node, Output, Settings};
-use crate::page::http::Site;
+use crate::page::site::Site;
 use crate::tls::{Tls, certificate};
 
 /// How often interfaces and the names of peers are looked at again.
@@ -451,6 +451,7 @@ fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
         stun_port: config.stun_port,
         peers: config.peers.iter().filter_map(peer).collect(),
         max_sessions: config.limits.sessions as usize,
+        max_sessions_per_account: config.limits.sessions_per_account as usize,
         max_accounts: config.limits.accounts as usize,
         page_rate: config.limits.page_rate,
     })

@@ -34,8 +34,13 @@ fn output(command: &mut Command) -> (i32, String, String) {
 
 /// A daemon on loopback that disturbs no other.
 fn start(dir: &std::path::Path, port: u16) -> Child {
+    let file = dir.join("truca");
+    if !file.exists() {
+        fs::write(&file, "").unwrap();
+    }
     let mut command = trucad();
-    command.args(["--listen", "127.0.0.1", "--no-mdns", "--http-port", "0", "--name", "test"]);
+    command.args(["--listen", "127.0.0.1", "--no-mdns", "--http-port", "0"]);
+    command.arg("--config").arg(&file);
     command.args(["--port", &port.to_string(), "--stun-port", &(port + 1).to_string()]);
     command.arg("--state").arg(dir.join("state")).arg("--run-dir").arg(dir.join("run"));
     command.stderr(Stdio::null()).spawn().unwrap()
@@ -52,6 +57,19 @@ fn end(mut child: Child) -> Option<i32> {
     }
     child.kill().unwrap();
     panic!("it does not end");
+}
+
+/// Looks until it is so.
+fn wait(otherwise: &str, so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{otherwise}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn signal(name: &str, daemon: &Child) {
+    Command::new("kill").arg(name).arg(daemon.id().to_string()).status().unwrap();
 }
 
 #[test]
@@ -84,16 +102,30 @@ fn a_daemon_answers_ctl_refuses_a_second_and_ends_with_0_at_sigterm() {
     assert!(code == 1 && err.contains("trucad is not running here"), "{err}");
 
     let daemon = start(&dir, 28443);
-    let begun = Instant::now();
-    while ctl("status").0 != 0 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "it does not start");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait("it does not start", || ctl("status").0 == 0);
     assert!(ctl("stun").1.contains("counters requests"));
     assert_eq!(end(start(&dir, 28446)), Some(1), "a second daemon on the same run directory");
     assert_eq!(ctl("status").0, 0, "the first goes on");
 
-    Command::new("kill").arg(daemon.id().to_string()).status().unwrap();
+    signal("-TERM", &daemon);
     assert_eq!(end(daemon), Some(0));
     assert!(!dir.join("run/ctl.sock").exists());
+}
+
+#[test]
+fn sighup_takes_over_what_changed_and_keeps_what_is_wrong_out() {
+    let dir = directory("reload");
+    let status =
+        || output(trucad().args(["ctl", "--json", "--run-dir"]).arg(dir.join("run")).arg("status")).1;
+    fs::write(dir.join("truca"), "config node\n\toption name before\n").unwrap();
+    let daemon = start(&dir, 28450);
+    wait("it does not start", || status().contains("\"before\""));
+
+    fs::write(dir.join("truca"), "config node\n\toption name 'Not A Name'\n").unwrap();
+    signal("-HUP", &daemon);
+    fs::write(dir.join("truca"), "config node\n\toption name after\n").unwrap();
+    signal("-HUP", &daemon);
+    wait("it is not reloaded", || status().contains("\"after\""));
+    signal("-TERM", &daemon);
+    assert_eq!(end(daemon), Some(0));
 }

@@ -41,7 +41,7 @@ use trucad::{
     host::identity::Identity,
     listen::{self, Shared},
     mesh::link::{self, Links},
-    page::{assets::ASSETS, http::Site},
+    page::{assets::ASSETS, site::Site},
     tls::{Tls, provider},
 };
 
@@ -301,12 +301,19 @@ async fn pipelined_requests_are_answered_in_their_order() {
     .await;
 }
 
-async fn websocket<S>(mut stream: S, more: &str) -> Result<WebSocketStream<S>, String>
+async fn websocket<S>(stream: S, more: &str) -> Result<WebSocketStream<S>, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    websocket_at("casa:8443", stream, more).await
+}
+
+async fn websocket_at<S>(host: &str, mut stream: S, more: &str) -> Result<WebSocketStream<S>, String>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let request = format!(
-        "GET /ws HTTP/1.1\r\nHost: casa:8443\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+        "GET /ws HTTP/1.1\r\nHost: {host}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -377,12 +384,17 @@ async fn on_loopback_the_page_and_its_socket_need_no_tls() {
     local(async {
         let mut house = house("casa");
         let mut plain = TcpStream::connect(house.loopback).await.unwrap();
-        let (head, _) = ask_over(&mut plain, &get("/", "")).await;
+        let here = get("/", "").replace("Host: casa", "Host: localhost:8080");
+        let (head, _) = ask_over(&mut plain, &here).await;
         assert_eq!(header(&head, "content-encoding"), Some("gzip"), "{head}");
-        let plain = || TcpStream::connect(house.loopback);
-        let head = websocket(plain().await.unwrap(), "Origin: https://casa:8443\r\n").await.unwrap_err();
+        let plain = async || TcpStream::connect(house.loopback).await.unwrap();
+        let ask = async |host, more| websocket_at(host, plain().await, more).await;
+        let head = ask("localhost:8080", "Origin: https://localhost:8080\r\n").await.unwrap_err();
         assert!(head.contains(" 403 "), "{head}");
-        let socket = websocket(plain().await.unwrap(), "Origin: http://casa:8443\r\n").await.unwrap();
+        // a name of somebody else's that was made to lead here
+        let head = ask("evil.example", "Origin: http://evil.example\r\n").await.unwrap_err();
+        assert!(head.contains(" 421 "), "{head}");
+        let socket = ask("localhost:8080", "Origin: http://localhost:8080\r\n").await.unwrap();
         assert!(matches!(house.events.recv().await, Some(Event::PageOpened { .. })));
         drop(socket);
     })

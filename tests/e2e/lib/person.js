@@ -132,11 +132,22 @@ export class Person {
     return this.page.evaluate(() => window.truca.stats());
   }
 
-  /** Until each of these counters has grown by `by` from where it stands now. */
+  /**
+   * Until each of these counters has grown by `by` from where it stands now, a little at every look: a
+   * single jump is not a stream. (`audioFrames` counts samples where the browser tells them.)
+   */
   async hearsMore(counters = ['audioFrames'], by = 20, ms = 20_000) {
     const before = await this.stats();
-    return until(`${this.name}'s ${counters.join(', ')} grow by ${by} from ${JSON.stringify(before)}`,
-      () => this.stats(), (now) => counters.every((c) => now[c] - (before?.[c] ?? 0) >= by), ms);
+    const steps = Object.fromEntries(counters.map((counter) => [counter, 0]));
+    let last = before;
+    const look = async () => {
+      const now = await this.stats();
+      for (const counter of counters) if (now[counter] > last[counter]) steps[counter]++;
+      last = now;
+      return now;
+    };
+    return until(`${this.name}'s ${counters.join(', ')} grow by ${by} from ${JSON.stringify(before)}`, look,
+      (now) => counters.every((counter) => steps[counter] >= 5 && now[counter] - before[counter] >= by), ms);
   }
 
   async opensChat() {
