@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use data_encoding::HEXLOWER;
 
 use super::bytes::Bytes;
+use super::node::Item;
 use super::node::{CallBody, CallFrame, Device, Frame, Introduction, VERSION};
 use super::page::{Candidate, Description, Kind, Media, Presence, Reason};
 use crate::directory::record::{Account, AccountBody, Attachment, Node, NodeBody, Record, Status};
-use crate::directory::sync::Item;
 use crate::gossip::seal::PairKey;
 use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::Address;
