@@ -33,7 +33,7 @@ bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|s
 	cargo build --locked --profile openwrt -p trucad
 	TRUCA_OPENWRT=$(TARGET)/openwrt/trucad BENCH_OUT=$(TARGET)/bench/results.jsonl $(TARGET)/release/bench $(BENCH)
 
-sim: web ## Many nodes in virtual time; SEED=N repeats a run
+sim: web ## Many nodes in virtual time, with printed seeds
 	@tools/need.sh rust
 	cargo test --locked --release -p truca-tests --test sim -- --nocapture
 
