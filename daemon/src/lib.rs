@@ -3,6 +3,9 @@
 //! Three wings, one for each kind of visitor, that never import one another: [`page`] for browsers, [`mesh`]
 //! for other nodes, [`host`] for the router itself. They meet as [`event::Event`]s in the node.
 
+// Who reads this reads the source: links may lead to what is private
+#![allow(rustdoc::private_intra_doc_links)]
+
 pub mod event;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

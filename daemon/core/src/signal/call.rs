@@ -1,6 +1,6 @@
 //! Calls: each end's view of each call, as `docs/protocol.md` section 7 describes it.
 //!
-//! An [`Calls`] holds the ends of the pages attached here. A call between two pages of one node has two ends
+//! [`Calls`] holds the ends of the pages attached here. A call between two pages of one node has two ends
 //! in it, which talk by the same frames as ends at different nodes. The node hands in what pages ask
 //! ([`Calls::invite`] …), frames from other nodes ([`Calls::handle_frame`]) and what became of sessions and
 //! nodes; it takes out frames to send and events to show.
