@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run test unit e2e bench sim size fuzz lint web daemon lab-up lab-down lab-shell clean
 
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEB := daemon/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
   $(wildcard $(WEB)/*.html $(WEB)/*.ts $(WEB)/tsconfig*.json)
@@ -31,7 +31,7 @@ bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|s
 	cargo build --locked --release -p truca-tests --bins
 	cargo build --locked --release -p trucad
 	cargo build --locked --profile openwrt -p trucad
-	TRUCA_OPENWRT=$(TARGET)/openwrt/trucad BENCH_OUT=$(TARGET)/bench/results.jsonl $(TARGET)/release/bench $(BENCH)
+	TRUCA_OPENWRT=$(BUILT)/openwrt/trucad BENCH_OUT=$(BUILT)/bench/results.jsonl $(BUILT)/release/bench $(BENCH)
 
 sim: web ## Many nodes in virtual time; SEED=N repeats a run
 	@tools/need.sh rust
@@ -73,5 +73,7 @@ lab-down: ## Takes it away
 lab-shell: ## A shell inside: NODE=n1 is a router, NODE=c1 the laptop behind it
 	@tests/lab/lab.sh shell $(NODE)
 
+include cross/make.mk
+
 clean: ## Removes everything that was built
-	rm -rf $(TARGET) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots daemon/fuzz/target
+	rm -rf $(BUILT) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots daemon/fuzz/target
