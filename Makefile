@@ -12,7 +12,7 @@ WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+	  printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 run: daemon ## Two federated nodes on this machine, until Ctrl-C; LAN=1 lets phones of the same Wi-Fi in
 	@exec tools/run.sh
@@ -74,6 +74,7 @@ lab-shell: ## A shell inside: NODE=n1 is a router, NODE=c1 the laptop behind it
 	@tests/lab/lab.sh shell $(NODE)
 
 include cross/make.mk
+include openwrt-feed/make.mk
 
 clean: ## Removes everything that was built
 	rm -rf $(BUILT) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots daemon/fuzz/target
