@@ -42,6 +42,7 @@ for file in "$dist"/truca_*.ipk; do
 done
 
 for file in "$dist"/*/truca-*.apk; do
+  command -v "${APK:-apk}" >/dev/null || die "apk-tools 3 is not here to make an index of ${file%/*}." "APK=FILE names it."
   arch=${file%/*}
   to=$dist/feed/apk/${arch##*/}
   mkdir -p "$to"
