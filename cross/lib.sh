@@ -71,18 +71,22 @@ cross_program() { echo "$cross_out/$1/openwrt/trucad"; }
 # What C is compiled with beside zig's and cc's own flags
 cross_cflags="-fno-unwind-tables -fno-asynchronous-unwind-tables"
 
-# cross_flags TARGET: rustc's flags for all of it, std included. Panics keep their message and their place,
-# and {:?} prints as anywhere: a router's log must be readable. CROSS_FLAGS adds more, for trials.
+# cross_flags TARGET: rustc's flags for all of it, std included. CROSS_FLAGS adds more, for trials.
 cross_flags() {
   # A static PIE is broken on mips (an undefined weak symbol becomes the load base, not null): fixed addresses
   # everywhere, so that what is tested on one target holds on all.
   local flags=(-Crelocation-model=static)
-  # Nothing unwinds: panics abort, and a std made for size prints no backtraces
-  flags+=(-Cforce-unwind-tables=no)
   case $1 in
     # rustc's own crt1.o and libc.a are not in a std built here; zig brings them
     armv7-* | aarch64-* | x86_64-*) flags+=(-Clink-self-contained=no) ;;
   esac
+  if [ "${CROSS_UNWIND:-no}" = no ]; then
+    # A panic is a bug. Here it traps where it happens; the daemon logs that address, and with trucad.symbols
+    # tools/where.sh turns it into a line of source. Without tables for unwinding, which nothing does then.
+    flags+=(-Zunstable-options -Cpanic=immediate-abort -Cforce-unwind-tables=no)
+    # A derived {:?} prints the variant's name and not its fields; errors and logs are written with {}
+    flags+=(-Zfmt-debug=shallow)
+  fi
   # shellcheck disable=SC2206 # flags have no spaces
   flags+=(${CROSS_FLAGS:-})
   echo "${flags[*]}"
@@ -133,14 +137,42 @@ cross_toolchain() {
   flock -s 9
 }
 
-# cross_cargo TARGET zigbuild|check|test|… ARGUMENT…: cargo for a target, with std built from source
+# cross_cargo TARGET zigbuild|check|test|… ARGUMENT…: cargo for a target, with std built from source. With
+# CROSS_UNWIND=yes panics unwind, as tests need it.
 cross_cargo() {
-  local target=$1 command=$2 features=${CROSS_STD-optimize_for_size}
+  local target=$1 command=$2 std=std,panic_abort features=${CROSS_STD-optimize_for_size}
+  local flags c_flags=$cross_cflags
+  flags=$(cross_flags "$target")
   shift 2
+  if [ "${CROSS_UNWIND:-no}" = yes ]; then
+    std=std,panic_unwind features=panic-unwind c_flags=
+  else
+    cross_unwind "$target"
+    flags+=" -Clink-arg=$cross_cache/unwind-$target.o"
+  fi
   env PATH="$cross_venv/bin:/usr/bin:$PATH" RUSTC=/usr/bin/rustc CARGO=/usr/bin/cargo RUSTC_BOOTSTRAP=1 \
-    RUSTFLAGS="$(cross_flags "$target")" CFLAGS="$cross_cflags" \
-    CARGO_TARGET_DIR="$cross_out" CARGO_BUILD_BUILD_DIR="$cross_build" CARGO_PROFILE_OPENWRT_STRIP=false \
+    RUSTFLAGS="$flags" CFLAGS="$c_flags" \
+    CARGO_TARGET_DIR="$cross_out" CARGO_BUILD_BUILD_DIR="$cross_build" CARGO_PROFILE_OPENWRT_STRIP=false CARGO_PROFILE_OPENWRT_DEBUG=line-tables-only \
     ZIG_GLOBAL_CACHE_DIR="$cross_cache/zig" CARGO_ZIGBUILD_CACHE_DIR="$cross_cache/zigbuild" \
     "$cross_venv/bin/cargo-zigbuild" "$command" --locked --target "$target" \
-    -Zbuild-std="${CROSS_CRATES-std,panic_abort}" -Zbuild-std-features="$features" "$@"
+    -Zbuild-std="$std" -Zbuild-std-features="$features" "$@"
+}
+
+# cross_unwind TARGET: compiles unwind.c, which is linked before libunwind would be
+cross_unwind() {
+  local object=$cross_cache/unwind-$1.o
+  [ "$object" -nt cross/unwind.c ] || ZIG_GLOBAL_CACHE_DIR="$cross_cache/zig" "$cross_venv/bin/python-zig" cc \
+    -target "$(cross_zig_target "$1")" -Os -fno-unwind-tables -fno-asynchronous-unwind-tables -fno-PIC \
+    -c cross/unwind.c -o "$object"
+}
+
+# cross_zig_target TARGET: the same in zig's words
+cross_zig_target() {
+  case $1 in
+    mips-*) echo mips-linux-musleabi ;;
+    mipsel-*) echo mipsel-linux-musleabi ;;
+    armv7-*) echo arm-linux-musleabihf ;;
+    aarch64-*) echo aarch64-linux-musl ;;
+    x86_64-*) echo x86_64-linux-musl ;;
+  esac
 }

@@ -1,13 +1,18 @@
 # Building for routers, included by the Makefile. TARGET is a whole name or its first word: mips, mipsel, armv7,
 # aarch64, x86_64.
 
-.PHONY: cross cross-all cross-check
+.PHONY: cross cross-test cross-all cross-check
 
-cross: web ## The daemon for a router: TARGET=mips
+ROUTERS := mips mipsel armv7 aarch64 x86_64
+
+cross: web ## The daemon for a router: TARGET=mips, mipsel, armv7, aarch64 or x86_64
 	@tools/cross.sh $(TARGET)
 
-cross-all: web
-	@tools/cross.sh mips mipsel armv7 aarch64 x86_64
+cross-test: daemon ## Tests of what `make cross` builds, emulated: TARGET=mips
+	@tools/cross-test.sh $(TARGET)
+
+cross-all: daemon ## Both for every target
+	@tools/cross-test.sh $(ROUTERS)
 
 cross-check: ## cargo check for big-endian MIPS
 	@tools/cross.sh --check mips
