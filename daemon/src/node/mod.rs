@@ -128,6 +128,8 @@ pub struct Node<K> {
     calls: Calls,
     alive: BTreeSet<NodeId>,
     fallen: BTreeSet<NodeId>,
+    /// How often a member was declared dead.
+    deaths: u32,
     inbox: inbox::Inbox,
     links: links::Links,
     pages: pages::Pages,
@@ -181,6 +183,7 @@ impl<K: Keys> Node<K> {
             calls: Calls::new(),
             alive: BTreeSet::from([id]),
             fallen: BTreeSet::new(),
+            deaths: 0,
             inbox: inbox::Inbox::default(),
             links: links::Links::default(),
             pages: pages::Pages::default(),
@@ -229,6 +232,11 @@ impl<K: Keys> Node<K> {
     /// The members that are alive, this node included.
     pub fn alive(&self) -> &BTreeSet<NodeId> {
         &self.alive
+    }
+
+    /// How often a member was declared dead, as far as this node heard.
+    pub fn deaths(&self) -> u32 {
+        self.deaths
     }
 
     /// What is to be done next.
@@ -332,6 +340,7 @@ impl<K: Keys> Node<K> {
                 if self.alive.remove(&id) {
                     log::info!("{} ({id}) is down", self.directory.node_name(&id));
                     self.fallen.insert(id);
+                    self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
                     self.windows_soon(now);
                 }

@@ -42,6 +42,8 @@ pub const PROBE_RTT: Duration = Duration::from_millis(700);
 pub const SUSPECT: Duration = Duration::from_secs(8);
 /// Stated bound on the time until a death is known everywhere, up to 100 nodes.
 pub const DETECTION: Duration = Duration::from_secs(20);
+/// The same for up to 1,000 nodes.
+pub const DETECTION_CITY: Duration = Duration::from_secs(30);
 /// Largest datagram: fits the smallest IPv6 MTU (1,280) with its headers.
 pub const MAX_DATAGRAM: usize = 1_232;
 /// Largest record that can ride along: what a datagram holds beside a header with two identities.
