@@ -104,4 +104,5 @@ entries.sort(([a], [b]) => a - b);
 const index = Buffer.alloc(entries.length * 16 + 4);
 entries.forEach((entry, at) => entry.forEach((value, part) => index.writeUInt32BE(value >>> 0, at * 16 + part * 4)));
 index.writeUInt32BE(offset, entries.length * 16);
-writeFileSync(output, Buffer.concat([...texts, index]));
+// nothing is translated: no file, as po2lmo does
+if (offset > 0) writeFileSync(output, Buffer.concat([...texts, index]));
