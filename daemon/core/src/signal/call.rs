@@ -408,12 +408,13 @@ impl Calls {
         let inviting: Vec<(SessionId, CallId, Device)> = self
             .ends
             .iter()
-            .filter_map(|((session, call), end)| match &end.state {
-                State::Inviting { legs } => legs
-                    .iter()
-                    .find(|(_, at, leg)| *at == node && !matches!(leg, Leg::Refused(_)))
-                    .map(|(device, _, _)| (*session, *call, device.clone())),
-                _ => None,
+            .flat_map(|((session, call), end)| {
+                let legs = match &end.state {
+                    State::Inviting { legs } => legs.as_slice(),
+                    _ => &[],
+                };
+                let lost = legs.iter().filter(|(_, at, leg)| *at == node && !matches!(leg, Leg::Refused(_)));
+                lost.map(|(device, _, _)| (*session, *call, device.clone()))
             })
             .collect();
         for (session, call, device) in inviting {

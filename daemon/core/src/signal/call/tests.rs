@@ -196,6 +196,17 @@ fn an_unreachable_node_is_said_at_once() {
 }
 
 #[test]
+fn a_node_that_dies_with_all_devices_of_the_callee_is_said_at_once() {
+    let mut world = World::new();
+    let legs = vec![(device(2), node(2)), (device(3), node(2))];
+    world.at(1).invite(Time::ZERO, S, device(1), CallId([9; 16]), legs, &introduction(1)).unwrap();
+    world.at(1).node_lost(Time::ZERO, node(2));
+    world.cut = vec![2];
+    world.settle();
+    assert_eq!(world.took(1), [What::Ended(Reason::Unreachable)]);
+}
+
+#[test]
 fn the_callees_page_closes_while_it_rings() {
     let mut world = World::new();
     world.ring(1, &[2], 9);
