@@ -97,9 +97,9 @@ impl<K: Keys> Node<K> {
                 }
                 self.calls.talk(session, call, CallBody::Message(text))
             }
-            Request::Restore { call, caller, peer, .. } => {
+            Request::Restore { call, peer, .. } => {
                 let to = Device { address: peer.address, device: peer.device };
-                self.calls.restore(now, session, own, call, caller, (to, peer.node))
+                self.calls.restore(now, session, own, call, (to, peer.node))
             }
             // the rest is handled before calls are asked
             _ => Ok(()),

@@ -5,7 +5,8 @@
 //! traffic is closed after [`LINK_IDLE`].
 //!
 //! Bounds: [`MAX_LINKS`], of which [`LINKS_A_NODE`] with one node; [`MAX_DIALS`] addresses remembered, of which
-//! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached.
+//! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached,
+//! [`MAX_WAITING_BYTES`] of frames for all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -30,6 +31,8 @@ const MAX_DIALLING: usize = 16;
 const MAX_DIALS: usize = 256;
 /// Most frames that wait for one node.
 const MAX_WAITING: usize = 64;
+/// Most bytes of frames that wait for all nodes. A frame for which there is no room is undeliverable.
+const MAX_WAITING_BYTES: usize = 1024 * 1024;
 /// Most neighbours that are saved.
 const MAX_NEIGHBOURS: usize = 16;
 /// A link without traffic is closed after this.
@@ -128,6 +131,14 @@ impl Links {
             in_bytes: link.in_bytes,
             out_bytes: link.out_bytes,
         })
+    }
+
+    /// Whether another frame may wait until a node is reached.
+    fn can_wait(&self, id: NodeId, frame: &CallFrame) -> bool {
+        let waiting = self.reaching.values().flat_map(|reach| &reach.waiting);
+        let bytes: usize = waiting.map(|frame| frame.body.size()).sum();
+        let frames = self.reaching.get(&id).map_or(0, |reach| reach.waiting.len());
+        frames < MAX_WAITING && bytes + frame.body.size() <= MAX_WAITING_BYTES
     }
 
     /// How many nodes are being reached.
@@ -475,14 +486,19 @@ impl<K: Keys> Node<K> {
         }
     }
 
-    pub(super) fn reach(&mut self, now: Time, id: NodeId, frame: Option<CallFrame>, compare: bool) {
+    pub(super) fn reach(&mut self, now: Time, id: NodeId, mut frame: Option<CallFrame>, compare: bool) {
+        let room = frame.as_ref().is_none_or(|frame| self.links.can_wait(id, frame));
         if let Some(reach) = self.links.reaching.get_mut(&id) {
             reach.compare |= compare;
             match frame {
-                Some(frame) if reach.waiting.len() < MAX_WAITING => reach.waiting.push(frame),
+                Some(frame) if room => reach.waiting.push(frame),
                 Some(frame) => self.calls.undeliverable(now, id, frame),
                 None => {}
             }
+            return;
+        }
+        if let Some(frame) = frame.take_if(|_| !room) {
+            self.calls.undeliverable(now, id, frame);
             return;
         }
         let mut addresses = self.reachable_at(id);

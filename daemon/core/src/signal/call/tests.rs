@@ -1,6 +1,7 @@
 //! Two or three nodes with one page each, and every frame between them delivered, kept or lost at will.
 
 use super::*;
+use crate::id::DeviceId;
 use crate::name::Address;
 use crate::wire::bytes::Bytes;
 use crate::wire::page::Media;
@@ -230,12 +231,30 @@ fn a_restarted_node_takes_its_call_up_and_what_was_said_meanwhile_arrives() {
     world.at(1).node_back(node(2));
     world.settle();
     assert_eq!(world.took(1), [], "the node is back, its page is not yet");
-    world.at(2).restore(now, S, device(2), call, false, (device(1), node(1))).unwrap();
+    world.at(2).restore(now, S, device(2), call, (device(1), node(1))).unwrap();
     world.settle();
     assert_eq!(world.took(1), [What::Peer(Presence::Back)]);
     assert_eq!(world.took(2), [What::Peer(Presence::Back), What::Message("are you there?".into())]);
     world.wait(NODE_GRACE);
     assert!(world.told.is_empty(), "{:?}", world.told);
+}
+
+#[test]
+fn what_pages_say_to_ends_that_are_away_is_kept_up_to_a_bound() {
+    let mut calls = Calls::new();
+    for n in 0..200u32 {
+        for call in 0..MAX_CALLS as u8 {
+            let (session, call) = (SessionId(n), CallId([call; 16]));
+            calls.restore(Time::ZERO, session, device(1), call, (device(2), node(2))).unwrap();
+            for _ in 0..MAX_BACKLOG {
+                calls.talk(session, call, CallBody::Message("x".repeat(20_000))).unwrap();
+            }
+        }
+    }
+    let kept: Vec<usize> = calls.ends.values().map(|end| end.kept).collect();
+    assert!(kept.iter().all(|kept| *kept <= MAX_BACKLOG_BYTES) && kept[0] > MAX_BACKLOG_BYTES / 2);
+    let all = kept.iter().sum::<usize>();
+    assert!(all <= MAX_BACKLOGS_BYTES && all > MAX_BACKLOGS_BYTES / 2, "{all} bytes");
 }
 
 #[test]
