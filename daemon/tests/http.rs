@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
+mod house;
+
 use std::{
     net::SocketAddr,
-    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,6 +15,7 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt};
+use house::{house, local};
 use rustls::{
     ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme,
     client::{
@@ -27,8 +29,6 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    sync::mpsc,
-    task::{LocalSet, spawn_local},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -38,42 +38,11 @@ use tokio_tungstenite::{
 };
 use trucad::{
     event::{Event, LinkOut, PageOut},
-    host::identity::Identity,
-    listen::{self, Shared},
-    mesh::link::{self, Links},
-    page::{assets::ASSETS, site::Site},
-    tls::{Tls, provider},
+    listen,
+    mesh::link,
+    page::assets::ASSETS,
+    tls::provider,
 };
-
-/// A node's doors, with nobody behind them but the test.
-struct House {
-    identity: Identity,
-    shared: Rc<Shared>,
-    events: mpsc::Receiver<Event>,
-    tls: SocketAddr,
-    loopback: SocketAddr,
-    explain: SocketAddr,
-}
-
-fn house(name: &str) -> House {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let state = std::env::temp_dir().join(format!("truca-house-{}-{number}", std::process::id()));
-    let identity = Identity::load_or_create(&state, name).unwrap();
-    std::fs::remove_dir_all(&state).unwrap();
-    let (sender, events) = mpsc::channel(16);
-    let key = identity.certified_key();
-    let tls = Rc::new(Tls::new(&key, &key).unwrap());
-    let site = Rc::new(Site::new(sender.clone(), 8443, identity.fingerprint()));
-    let links = Rc::new(Links::new(sender, tls.clone()));
-    let shared = Rc::new(Shared::new(tls, site, links));
-    let [one, two, three] = [0; 3].map(|port| listen::bind(([127, 0, 0, 1], port).into()).unwrap());
-    let [tls, loopback, explain] = [&one, &two, &three].map(|listener| listener.local_addr().unwrap());
-    spawn_local(listen::tls(one, shared.clone()));
-    spawn_local(listen::plain(two, true, shared.clone()));
-    spawn_local(listen::plain(three, false, shared.clone()));
-    House { identity, shared, events, tls, loopback, explain }
-}
 
 /// A browser that takes every certificate, and notes whether it is asked for its own.
 #[derive(Debug)]
@@ -181,11 +150,6 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case(name).then_some(value.trim())
     })
-}
-
-/// A test in which tasks may be spawned.
-async fn local(test: impl Future<Output = ()>) {
-    LocalSet::new().run_until(async { timeout(Duration::from_secs(20), test).await.expect("in time") }).await;
 }
 
 #[tokio::test]
