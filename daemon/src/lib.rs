@@ -4,13 +4,14 @@
 //! for other nodes, [`host`] for the router itself. They meet as [`event::Event`]s in the node.
 
 pub mod event;
-#[cfg(feature = "fuzz")]
+#[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 pub mod host;
 pub mod listen;
 pub mod mesh;
 pub mod node;
+pub mod outbox;
 pub mod page;
 pub mod run;
 pub mod tls;

@@ -23,8 +23,9 @@ const MAX_ITEMS: usize = 65_536;
 const COMPARE_PAUSE: Duration = Duration::from_secs(1);
 /// How many `Want` frames may follow one comparison.
 const WANTS: u8 = 16;
-/// Most bytes of records sent at once: half of what a link's queue holds.
-const RECORDS_AN_ANSWER: usize = 2 * 1024 * 1024;
+/// Most bytes of records sent at once: more than a router checks between two comparisons, and so little that a
+/// dozen links that join at once do not fill what may wait for all (`run.rs`).
+const RECORDS_AN_ANSWER: usize = 256 * 1024;
 /// Most nodes that are being reached when another one is to be compared with.
 const MAX_REACHING: usize = 16;
 /// Most items in one frame.
