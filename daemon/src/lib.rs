@@ -7,13 +7,14 @@
 #![allow(rustdoc::private_intra_doc_links)]
 
 pub mod event;
-#[cfg(feature = "fuzz")]
+#[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 pub mod host;
 pub mod listen;
 pub mod mesh;
 pub mod node;
+pub mod outbox;
 pub mod page;
 pub mod run;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! A node on the bench for the entries that need one: known keys, a link that has said hello, pages that have
+//! A node on the bench, for the entries that need one and for tests of the node: known keys, a link that has said hello, pages that have
 //! signed in.
 //!
 //! An input is a script: for the binary entries a sequence of `length (2, big-endian) ‖ bytes`, each of which is
@@ -31,15 +31,15 @@ const POINTS: [&str; 3] = [
     "045ecbe4d1a6330a44c8f7ef951d4bf165e6c6b721efada985fb41661bc6e7fd6c8734640c4998ff7e374b06ce1a64a2ecd82ab036384fb83d9a79b127a27d5032",
 ];
 /// The node on the bench, the node that talks to it and the people's devices, by key.
-const OWN: u8 = 1;
-const OTHER: u8 = 2;
+pub(crate) const OWN: u8 = 1;
+pub(crate) const OTHER: u8 = 2;
 const DEVICES: [u8; 2] = [2, 3];
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A key pair whose secret is a small number, and no randomness at all.
 #[derive(Clone, Copy)]
-struct BenchKeys(u8);
+pub(crate) struct BenchKeys(pub(crate) u8);
 
 impl Keys for BenchKeys {
     fn point(&self) -> NodePoint {
@@ -72,15 +72,15 @@ impl Keys for BenchKeys {
     }
 }
 
-fn id(key: u8) -> NodeId {
+pub(crate) fn id(key: u8) -> NodeId {
     NodeId::of_point(&BenchKeys(key).point())
 }
 
-fn address(key: u8) -> SocketAddr {
+pub(crate) fn address(key: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, key], 8443))
 }
 
-fn node_record(key: u8, counter: u32) -> Vec<u8> {
+pub(crate) fn node_record(key: u8, counter: u32) -> Vec<u8> {
     let keys = BenchKeys(key);
     let body = NodeBody {
         point: Bytes(keys.point()),
@@ -97,7 +97,7 @@ fn node_record(key: u8, counter: u32) -> Vec<u8> {
     Record::Node(NodeRecord { body, signature }).encode()
 }
 
-fn node() -> Node<BenchKeys> {
+pub(crate) fn node() -> Node<BenchKeys> {
     let settings = Settings {
         name: "own".parse().expect("a name"),
         addresses: vec![address(OWN).ip()],
@@ -113,7 +113,7 @@ fn node() -> Node<BenchKeys> {
 }
 
 /// Takes what the node has to say, and checks that it could be sent.
-fn drain(node: &mut Node<BenchKeys>) -> Vec<Output> {
+pub(crate) fn drain(node: &mut Node<BenchKeys>) -> Vec<Output> {
     let outputs: Vec<Output> = std::iter::from_fn(|| node.poll_output()).collect();
     for output in &outputs {
         match output {
@@ -249,7 +249,7 @@ pub fn page_message(data: &[u8]) {
 }
 
 /// Signs one of the two people in.
-fn sign_in(node: &mut Node<BenchKeys>, person: usize) -> PageId {
+pub(crate) fn sign_in(node: &mut Node<BenchKeys>, person: usize) -> PageId {
     let page = PageId(1 + person as u32);
     node.page_opened(page, address(OWN));
     let home = id(OWN);

@@ -503,3 +503,6 @@ fn sign_node(keys: &impl Keys, body: NodeBody) -> NodeRecord {
     let signature = Bytes(keys.sign(&NodeRecord::to_sign(&body)));
     NodeRecord { body, signature }
 }
+
+#[cfg(test)]
+mod tests;

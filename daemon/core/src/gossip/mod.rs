@@ -214,6 +214,9 @@ pub struct Gossip {
     strangers: BTreeMap<Short, Time>,
     strangers_swept: Time,
     timers: BTreeMap<(Time, u32), Timer<Member>>,
+    /// The timer that forgets a dead member, of which foca starts another one whenever it hears of a newer
+    /// generation: only the last has something to do.
+    removals: BTreeMap<Short, (Time, u32)>,
     timer_count: u32,
     /// When the next round of news is due, and when the last one was.
     news_at: Option<Time>,
@@ -243,6 +246,7 @@ impl Gossip {
             strangers: BTreeMap::new(),
             strangers_swept: Time::ZERO,
             timers: BTreeMap::new(),
+            removals: BTreeMap::new(),
             timer_count: 0,
             news_at: None,
             news_last: None,
@@ -360,7 +364,13 @@ impl Gossip {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
+            let place = *entry.key();
             let timer = entry.remove();
+            if let Timer::RemoveDown(member) = &timer
+                && self.removals.get(&member.short) == Some(&place)
+            {
+                self.removals.remove(&member.short);
+            }
             let mut effects = Effects::default();
             // foca's errors here mean a timer that came late; it goes on by itself
             let _ = self.foca.handle_timer(timer, &mut effects);
@@ -467,7 +477,13 @@ impl Gossip {
     fn carry_out(&mut self, now: Time, effects: Effects) {
         for (after, timer) in effects.timers {
             self.timer_count = self.timer_count.wrapping_add(1);
-            self.timers.insert((now + after, self.timer_count), timer);
+            let place = (now + after, self.timer_count);
+            if let Timer::RemoveDown(member) = &timer
+                && let Some(before) = self.removals.insert(member.short, place)
+            {
+                self.timers.remove(&before);
+            }
+            self.timers.insert(place, timer);
         }
         for change in effects.changes {
             let (member, up) = match change {
