@@ -21,6 +21,13 @@ use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{Frame, MAX_FRAME, VERSION};
 use truca_core::wire::page::{MAX_MESSAGE, Request};
 
+#[cfg(test)]
+use truca_core::directory::record::{Account, AccountBody, Attachment, Status};
+#[cfg(test)]
+use truca_core::id::DeviceId;
+#[cfg(test)]
+use truca_core::name::Address;
+
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::node::{Keys, Node, Output, Settings, state::Saved};
 
@@ -95,6 +102,31 @@ pub(crate) fn node_record(key: u8, counter: u32) -> Vec<u8> {
     };
     let signature = Bytes(keys.sign(&NodeRecord::to_sign(&body)));
     Record::Node(NodeRecord { body, signature }).encode()
+}
+
+/// The account of a person whose device has this key.
+#[cfg(test)]
+pub(crate) fn account_record(home: u8, name: &str, device: u8) -> Vec<u8> {
+    let body = AccountBody {
+        home: id(home),
+        name: name.parse().expect("a name"),
+        display: name.parse().expect("a display name"),
+        devices: vec![DeviceId::of_point(&BenchKeys(device).point())],
+        counter: 1,
+    };
+    let signature = Bytes(BenchKeys(home).sign(&Account::to_sign(&body)));
+    Record::Account(Account { body, signature }).encode()
+}
+
+/// What a device says when it is attached to the node with the key `at`, which is the account's home.
+#[cfg(test)]
+pub(crate) fn attachment(at: u8, device: u8, name: &str) -> Vec<u8> {
+    let address: Address = format!("{name}@{}", id(at)).parse().expect("an address");
+    let text = Attachment::to_sign(&address, id(at), 1, 1, Status::Here);
+    let keys = BenchKeys(device);
+    let (point, signature) = (Bytes(keys.point()), Bytes(keys.sign(text.as_bytes())));
+    let (node, boot, counter, status) = (id(at), 1, 1, Status::Here);
+    Record::Attachment(Attachment { address, point, node, boot, counter, status, signature }).encode()
 }
 
 pub(crate) fn node() -> Node<BenchKeys> {
@@ -285,25 +317,12 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use truca_core::directory::record::{Account, AccountBody};
     use truca_core::directory::sync::Digest;
-    use truca_core::id::{CallId, DeviceId};
+    use truca_core::id::CallId;
     use truca_core::wire::node::{CallBody, CallFrame, Device, Introduction};
     use truca_core::wire::page::{Candidate, Description, Kind, Media, Presence, Reason};
 
     use super::*;
-
-    fn account_record(home: u8, name: &str, device: u8) -> Vec<u8> {
-        let body = AccountBody {
-            home: id(home),
-            name: name.parse().expect("a name"),
-            display: name.parse().expect("a display name"),
-            devices: vec![DeviceId::of_point(&BenchKeys(device).point())],
-            counter: 1,
-        };
-        let signature = Bytes(BenchKeys(home).sign(&Account::to_sign(&body)));
-        Record::Account(Account { body, signature }).encode()
-    }
 
     fn script(steps: &[Vec<u8>]) -> Vec<u8> {
         steps.iter().flat_map(|step| [&(step.len() as u16).to_be_bytes()[..], step].concat()).collect()

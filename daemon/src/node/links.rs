@@ -357,6 +357,15 @@ impl<K: Keys> Node<K> {
         self.link_gone(now, link);
     }
 
+    /// Closes the link that nothing went over for longest and no call needs: a call goes before comparisons, and
+    /// neighbours who hold all links must not keep people from ringing.
+    fn close_stalest(&mut self, now: Time) {
+        let called: BTreeSet<NodeId> = self.calls.peers().collect();
+        let spare = self.links.open.iter().filter(|(_, link)| !called.contains(&link.id));
+        let stalest = spare.min_by_key(|(_, link)| link.active).map(|(number, _)| *number);
+        stalest.into_iter().for_each(|stalest| self.close_link(now, stalest));
+    }
+
     fn link_gone(&mut self, now: Time, link: LinkId) {
         let Some(gone) = self.links.open.remove(&link) else { return };
         self.jobs.remove(&(gone.idle_at, Job::LinkIdle(link)));
@@ -532,7 +541,12 @@ impl<K: Keys> Node<K> {
     }
 
     fn reach_address(&mut self, now: Time, id: NodeId) {
-        let first = self.links.reaching.get(&id).and_then(|reach| reach.addresses.first().copied());
+        let reach = self.links.reaching.get(&id);
+        let first = reach.and_then(|reach| reach.addresses.first().copied());
+        let calls = reach.is_some_and(|reach| !reach.waiting.is_empty());
+        if calls && first.is_some() && self.links.open.len() >= MAX_LINKS {
+            self.close_stalest(now);
+        }
         let Some(address) = first.filter(|_| self.links.open.len() < MAX_LINKS) else {
             let given_up = self.links.reaching.remove(&id).unwrap_or_default();
             for frame in given_up.waiting {

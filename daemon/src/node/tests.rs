@@ -5,7 +5,10 @@ use truca_core::wire::node::{CallBody, CallFrame, Frame, Introduction, Item, VER
 use truca_core::wire::page::{Description, Media, Reason};
 
 use super::*;
-use crate::fuzz::bench::{BenchKeys, OTHER, OWN, address, drain, id, node, node_record, sign_in};
+use crate::fuzz::bench::{
+    BenchKeys, OTHER, OWN, account_record as account, address, attachment, drain, id, node, node_record,
+    sign_in,
+};
 
 /// Opens a link with the node whose key is `key`, up to its hello.
 fn link(node: &mut Node<BenchKeys>, number: u32, key: u8, dialled: bool) -> LinkId {
@@ -95,4 +98,37 @@ fn who_fills_the_room_for_comparisons_makes_room_for_the_next() {
         node.link_frame(Time::ZERO, links[1], &items(bucket, 3_000));
     }
     assert!(closed(&drain(&mut node), links[1]));
+}
+
+#[test]
+fn a_call_finds_a_link_also_when_all_are_taken() {
+    let mut node = node();
+    let page = sign_in(&mut node, 0);
+    // Pep is attached to the node with key 3, and the link over which that was said is gone
+    let link = link(&mut node, 1, 3, false);
+    let here = attachment(3, 3, "pep");
+    for record in [account(3, "pep", 3), here] {
+        node.link_frame(Time::ZERO, link, &Frame::Records(vec![record]).encode());
+        node.handle_timeout(Time::ZERO);
+    }
+    node.link_closed(Time::ZERO, link);
+    node.alive.insert(id(3));
+    for number in 0..links::MAX_LINKS as u32 {
+        let mut point = BenchKeys(OTHER).point();
+        point[1..5].copy_from_slice(&number.to_be_bytes());
+        let remote = SocketAddr::from(([10, 1, 0, number as u8], 8443));
+        node.link_opened(Duration::from_secs(u64::from(number)), LinkId(100 + number), &point, remote, false);
+    }
+    drain(&mut node);
+    let now = Duration::from_secs(100);
+    let signature = "A".repeat(86);
+    let text = format!(
+        r#"{{"invite":{{"id":2,"call":"{}","to":"pep@{}","media":"audio","sdp":"v=0","signature":"{signature}"}}}}"#,
+        CallId([9; 16]),
+        id(3)
+    );
+    node.page_text(now, page, &text);
+    let outputs = drain(&mut node);
+    assert!(closed(&outputs, LinkId(100)), "the oldest made room: {outputs:?}");
+    assert!(outputs.iter().any(|output| matches!(output, Output::Dial(at) if *at == address(3))));
 }
