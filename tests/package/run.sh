@@ -426,7 +426,8 @@ plain_nft() {
     set -eu
     run() { env PATH="$PATH" busybox ash "$1" "$2" "8443 8080" "8443 3478"; }
     count() { nft list ruleset | grep -c "comment \"truca\"" || true; }
-    run "$1" open && [ "$(nft list ruleset | wc -l)" = 0 ]
+    run "$1" open
+    [ "$(nft list ruleset | grep -c accept)" = 0 ]
     nft -f - <<-EOF
 	table inet own {
 	  chain in { type filter hook input priority 0; policy drop; ct state established accept; }
@@ -434,9 +435,12 @@ plain_nft() {
 	}
 	EOF
     before=$(nft list ruleset)
-    run "$1" open && run "$1" open && [ "$(count)" = 2 ]
+    run "$1" open
+    run "$1" open
+    [ "$(count)" = 2 ]
     nft list chain inet own in | grep -A2 policy | grep -q "dport { .*8443.* } accept comment \"truca\""
-    run "$1" close && [ "$(nft list ruleset)" = "$before" ]
+    run "$1" close
+    [ "$(nft list ruleset)" = "$before" ]
   ' plain "$work/data/usr/share/truca/firewall.sh"
 }
 it "without fw4 the ports are opened in the chains that there are, once, and closed again (nft)" plain_nft
@@ -446,9 +450,15 @@ if command -v iptables-legacy >/dev/null && unshare -n iptables-legacy -w -L >/d
     unshare -n bash -c '
       set -eu
       run() { env PATH="$3:/bin" busybox ash "$1" "$2" "8443 8080" "8443 3478"; }
-      run "$1" open "$2" && run "$1" open "$2"
-      [ "$(iptables-legacy -S truca | grep -c ACCEPT)" = 2 ] && [ "$(iptables-legacy -S INPUT | grep -c truca)" = 1 ]
-      run "$1" close "$2" && ! iptables-legacy -S | grep truca
+      run "$1" open "$2"
+      [ "$(iptables-legacy -S | grep -c truca)" = 0 ]
+      iptables-legacy -P INPUT DROP
+      run "$1" open "$2"
+      run "$1" open "$2"
+      [ "$(iptables-legacy -S truca | grep -c ACCEPT)" = 2 ]
+      [ "$(iptables-legacy -S INPUT | grep -c truca)" = 1 ]
+      run "$1" close "$2"
+      [ "$(iptables-legacy -S | grep -c truca)" = 0 ]
     ' plain "$work/data/usr/share/truca/firewall.sh" "$work/legacy"
   }
   it "and by iptables" plain_iptables

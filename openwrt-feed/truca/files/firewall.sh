@@ -59,6 +59,8 @@ iptables_close() { # iptables_close PROGRAM
 
 iptables_open() { # iptables_open PROGRAM
 	local device ports
+	# everything is let in anyway
+	[ "$("$1" -w -S INPUT)" != "-P INPUT ACCEPT" ] || return 0
 	"$1" -w -N truca || return
 	for device in $(wan_devices); do "$1" -w -A truca -i "$device" -j RETURN; done
 	for ports in ${TCP:+"tcp $TCP"} ${UDP:+"udp $UDP"}; do
