@@ -6,6 +6,8 @@
 // Who reads this reads the source: links may lead to what is private
 #![allow(rustdoc::private_intra_doc_links)]
 
+#[cfg(test)]
+mod documents;
 pub mod event;
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]

@@ -7,10 +7,12 @@
 //! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`calls`] translates between
 //! calls and the two wires, [`report`] answers the control socket.
 
+pub mod admin;
 mod calls;
 mod compare;
 mod inbox;
 mod links;
+pub mod news;
 mod pages;
 mod people;
 mod report;
