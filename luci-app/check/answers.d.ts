@@ -1,0 +1,1 @@
+// (filled when the daemon's answers are known)
