@@ -63,6 +63,8 @@ interface Option {
   validate: (section: string, value: any) => true | string;
   cfgvalue: (section: string) => string | null;
   value(key: string, title: string): void;
+  formvalue(section: string): any;
+  triggerValidation(section: string): boolean;
 }
 type OptionClass = { readonly kind: 'option' };
 type SectionClass = { readonly kind: 'section' };

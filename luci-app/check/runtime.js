@@ -49,7 +49,13 @@ function formClasses(document, forms) {
     }
     option(type, option, title, help) {
       const values = {};
-      const made = { type: type.name, option, title, help, values, value: (key, words) => { values[key] = words; } };
+      // `typed` is what stands in the field; a test puts it there
+      const made = {
+        type: type.name, option, title, help, values, typed: '',
+        value: (key, words) => { values[key] = words; },
+        formvalue: () => made.typed,
+        triggerValidation: (id) => made.validate(id, made.typed) === true,
+      };
       this.options.push(made);
       return made;
     }
@@ -85,6 +91,7 @@ export function luci(router, { translate = (text) => text, may = true } = {}) {
   });
   const { document } = window;
   const polls = [];
+  const declared = [];
   const forms = [];
   const modals = [];
   const notices = [];
@@ -111,16 +118,12 @@ export function luci(router, { translate = (text) => text, may = true } = {}) {
     if (typeof text !== 'string') throw new Error(`_(${text})`);
     return translate(text);
   };
-  const scope = {
-    E,
-    _: words,
-    N_: (count, one, many) => translate(count === 1 ? one : many),
-    L: {
-      url: (path) => '/cgi-bin/luci/' + path,
-      resource: (path) => '/luci-static/resources/' + path,
-      resolveDefault: (value, otherwise) => Promise.resolve(value).catch(() => otherwise),
-      hasViewPermission: () => may,
-    },
+  const globals = { E, _: words, N_: (count, one, many) => translate(count === 1 ? one : many) };
+  const L = {
+    url: (path) => '/cgi-bin/luci/' + path,
+    resource: (path) => '/luci-static/resources/' + path,
+    resolveDefault: (value, otherwise) => Promise.resolve(value).catch(() => otherwise),
+    hasViewPermission: () => may,
   };
   const classes = {
     baseclass: { extend: (members) => members },
@@ -128,16 +131,19 @@ export function luci(router, { translate = (text) => text, may = true } = {}) {
     poll: { add: (ask, seconds) => polls.push({ ask, seconds }) },
     fs: { exec: async (command, args) => router.exec(command, args) },
     rpc: {
-      declare: ({ object, method, params = [], expect, reject }) => async (...values) => {
-        const args = {};
-        params.forEach((name, i) => { if (values[i] !== undefined) args[name] = values[i]; });
-        try {
-          const answer = await router.call(object, method, args);
-          return expect ? answer ?? Object.values(expect)[0] : strict(answer, `the answer of ${object}.${method}`);
-        } catch (error) {
-          if (reject) throw error;
-          return undefined;
-        }
+      declare: ({ object, method, params = [], expect, reject }) => {
+        declared.push({ object, method, params, reject });
+        return async (...values) => {
+          const args = {};
+          params.forEach((name, i) => { if (values[i] !== undefined) args[name] = values[i]; });
+          try {
+            const answer = await router.call(object, method, args);
+            return expect ? answer ?? Object.values(expect)[0] : strict(answer, `the answer of ${object}.${method}`);
+          } catch (error) {
+            if (reject) throw error;
+            return undefined;
+          }
+        };
       },
     },
     ui: {
@@ -169,22 +175,22 @@ export function luci(router, { translate = (text) => text, may = true } = {}) {
   const load = (file) => {
     if (loaded.has(file)) return loaded.get(file);
     const { source, needs } = readModule(file);
-    const given = { ...scope };
+    const given = { window, document, L };
     for (const { name, as } of needs) {
       const ours = fileOf(name);
       given[as] = ours ? load(ours) : classes[name];
       if (!given[as]) throw new Error(`${file}: there is no class "${name}"`);
     }
-    const names = ['window', 'document', 'setTimeout', ...Object.keys(given)];
-    const run = new Function(...names, `${source}\n//# sourceURL=${file}`);
-    const module = run(window, document, () => 0, ...Object.values(given));
+    // As LuCI does it: these are arguments, while E and _ are global and may be hidden
+    const make = new Function(...Object.keys(globals), `return function(${Object.keys(given).join(', ')}) { ${source}\n};\n//# sourceURL=${file}`);
+    const module = make(...Object.values(globals))(...Object.values(given));
     if (!module) throw new Error(`${file}: returns no class`);
     loaded.set(file, module);
     return module;
   };
 
   return {
-    window, document, polls, forms, modals, notices, load,
+    window, document, polls, declared, forms, modals, notices, load,
     /** Loads a view and shows it, as LuCI does. */
     async show(name) {
       const view = load(`view/truca/${name}.js`);

@@ -9,21 +9,32 @@
  * daemon's own table of methods and against the ACL.
  */
 
+/** @type {() => Promise<Truca.Status>} */
 const callStatus = rpc.declare({ object: 'truca', method: 'status', reject: true });
+/** @type {() => Promise<Truca.Members>} */
 const callMembers = rpc.declare({ object: 'truca', method: 'members', reject: true });
+/** @type {(filter: string, limit: number) => Promise<Truca.Accounts>} */
 const callAccounts = rpc.declare({ object: 'truca', method: 'accounts', params: [ 'filter', 'limit' ], reject: true });
+/** @type {(address: string, display?: string | null, admin?: boolean | null, reset_devices?: boolean | null) => Promise<unknown>} */
 const callAccountSet = rpc.declare({ object: 'truca', method: 'account_set', params: [ 'address', 'display', 'admin', 'reset_devices' ], reject: true });
+/** @type {(address: string) => Promise<unknown>} */
 const callAccountDelete = rpc.declare({ object: 'truca', method: 'account_delete', params: [ 'address' ], reject: true });
+/** @type {() => Promise<Truca.Sessions>} */
 const callSessions = rpc.declare({ object: 'truca', method: 'sessions', reject: true });
+/** @type {() => Promise<Truca.Links>} */
 const callLinks = rpc.declare({ object: 'truca', method: 'links', reject: true });
+/** @type {() => Promise<Truca.Discovery>} */
 const callDiscovery = rpc.declare({ object: 'truca', method: 'discovery', reject: true });
-const callStun = rpc.declare({ object: 'truca', method: 'stun', reject: true });
+/** @type {() => Promise<Truca.Ice>} */
 const callIce = rpc.declare({ object: 'truca', method: 'ice', reject: true });
+/** @type {() => Promise<Truca.Bans>} */
 const callBans = rpc.declare({ object: 'truca', method: 'bans', reject: true });
+/** @type {(id: string, reason: string) => Promise<unknown>} */
 const callBan = rpc.declare({ object: 'truca', method: 'ban', params: [ 'id', 'reason' ], reject: true });
+/** @type {(id: string) => Promise<unknown>} */
 const callUnban = rpc.declare({ object: 'truca', method: 'unban', params: [ 'id' ], reject: true });
+/** @type {() => Promise<Truca.Reports>} */
 const callReports = rpc.declare({ object: 'truca', method: 'reports', reject: true });
-const callReload = rpc.declare({ object: 'truca', method: 'reload', reject: true });
 const callServices = rpc.declare({ object: 'service', method: 'list', params: [ 'name' ], expect: { '': {} } });
 
 /* How a call failed, from the numbers of ubus (positive) and of uhttpd's JSON-RPC (negative) */
@@ -81,36 +92,37 @@ return baseclass.extend({
 	sessions: callSessions,
 	links: callLinks,
 	discovery: callDiscovery,
-	stun: callStun,
 	ice: callIce,
 	bans: callBans,
 	ban: callBan,
 	unban: callUnban,
 	reports: callReports,
-	reload: callReload,
 
 	/* What is wrong with the settings on disk, or null: a daemon that runs goes on with its old ones */
 	settings: checkSettings,
 
-	/*
+	/**
 	 * Asks several things at once. Resolves always: to their answers by name, or to { failed: {kind, …} }
 	 * with the first reason that there are none.
+	 *
+	 * @template {Record<string, Promise<any>>} T
+	 * @param {T} questions
+	 * @returns {Promise<{ [K in keyof T]: Awaited<T[K]> } & { failed?: Truca.Failure }>}
 	 */
 	ask(questions) {
 		const names = Object.keys(questions);
 
 		return Promise.all(names.map((name) => questions[name])).then((answers) => {
-			const found = {};
+			const found = /** @type {any} */ ({});
 
 			names.forEach((name, i) => { found[name] = answers[i]; });
 			return found;
 		}, (error) => {
 			const kind = kindOf(error);
 
-			if (kind == 'absent')
-				return whyAbsent().then((failed) => ({ failed: failed }));
+			const why = (kind == 'absent') ? whyAbsent() : Promise.resolve({ kind: kind, message: error.message });
 
-			return { failed: { kind: kind, message: error.message } };
+			return why.then((failed) => /** @type {any} */ ({ failed: failed }));
 		});
 	},
 

@@ -11,6 +11,11 @@
 /* How often everything is asked for again, in seconds */
 const PERIOD = 5;
 
+/* One or several, as a list */
+function listed(value) {
+	return Array.isArray(value) ? value : [ value ];
+}
+
 /*
  * Makes `children` the content of a node, and leaves alone what is the same as before, so that a selection,
  * the focus and an open menu survive. What can be pressed carries its target in an attribute: elements that
@@ -33,9 +38,14 @@ function fill(node, children) {
 	return node;
 }
 
-/*
+/**
  * A table: `columns` are { title, cell(row), narrow }; `key(row)` tells rows apart; `empty` is what it says
  * without rows. The one place where rows are built; on a phone LuCI's themes stack them under their titles.
+ *
+ * @template Row
+ * @param {Truca.Column<Row>[]} columns
+ * @param {(row: Row) => string} key
+ * @param {string} empty
  */
 function table(columns, key, empty) {
 	const head = E('tr', { 'class': 'tr table-titles' },
@@ -43,16 +53,18 @@ function table(columns, key, empty) {
 	const list = E('table', { 'class': 'table truca-table' }, [ head ]);
 	const nothing = E('p', { 'class': 'truca-empty' }, [ E('em', {}, [ empty ]) ]);
 
+	/** @param {Row} row */
 	const build = (row) => E('tr', { 'class': 'tr', 'data-key': key(row) }, columns.map((column) =>
 		E('td', { 'class': 'td' + (column.narrow ? ' truca-narrow' : ''), 'data-title': column.title },
-			[].concat(column.cell(row)))));
+			listed(column.cell(row)))));
 
 	return {
 		node: E('div', {}, [ list, nothing ]),
+		/** @param {Row[]} rows */
 		update(rows) {
 			list.style.display = rows.length ? '' : 'none';
 			nothing.style.display = rows.length ? 'none' : '';
-			fill(list, [ head ].concat(rows.map(build)));
+			fill(list, [ head, ...rows.map(build) ]);
 		}
 	};
 }
@@ -77,7 +89,7 @@ function facts(pairs) {
 		if (value == null || value === '')
 			return;
 
-		list.push(E('dt', {}, [ name ]), E('dd', {}, [].concat(value)));
+		list.push(E('dt', {}, [ name ]), E('dd', {}, listed(value)));
 	});
 
 	return E('dl', { 'class': 'truca-facts' }, list);
@@ -86,7 +98,7 @@ function facts(pairs) {
 /* A box that asks for attention: `level` is warning, error or notice */
 function notice(level, title, children) {
 	return E('div', { 'class': 'alert-message ' + level, 'role': 'status' },
-		[ E('h4', {}, [ title ]) ].concat(children));
+		[ E('h4', {}, [ title ]), ...children ]);
 }
 
 function paragraph(text) {
@@ -113,7 +125,12 @@ function button(title, style, key, press) {
 	}, [ title ]);
 }
 
-/* What to say and to do when there are no answers; `again` asks once more */
+/**
+ * What to say and to do when there are no answers; `again` asks once more
+ *
+ * @param {Truca.Failure} failed
+ * @param {() => Promise<unknown>} again
+ */
 function failure(failed, again) {
 	const start = () => button(_('Start Truca'), 'cbi-button-apply', 'start', () =>
 		daemon.start().then(again, again));
@@ -132,7 +149,7 @@ function failure(failed, again) {
 		]);
 	case 'settings':
 		return notice('error', _('Truca does not start: a setting has a mistake'), [
-			E('pre', {}, [ failed.message ]),
+			E('pre', {}, [ failed.message || '' ]),
 			paragraph(_('Put the option that is named here right, and save. Truca then starts by itself.')),
 			actions([ settings() ])
 		]);
@@ -163,13 +180,22 @@ function failure(failed, again) {
 	}
 }
 
-/*
+/**
  * A page that lives: `ask()` gives what daemon.ask() gives, `draw(data)` fills the sections. While there are
  * no answers the page says why in their place, and it comes back by itself.
+ *
+ * @template {{ failed?: Truca.Failure }} Data
+ * @param {Data} first
+ * @param {string} title
+ * @param {Child[]} sections
+ * @param {() => Promise<Data>} ask
+ * @param {(data: Data) => void} draw
+ * @returns {Truca.Live}
  */
 function live(first, title, sections, ask, draw) {
 	const trouble = E('div', {});
 	const body = E('div', {}, sections);
+	/** @param {Data} data */
 	const show = (data) => {
 		body.style.display = data.failed ? 'none' : '';
 		fill(trouble, data.failed ? [ failure(data.failed, refresh) ] : []);
@@ -222,7 +248,8 @@ function size(bytes) {
 	return (bytes < 1048576) ? '%.1f KiB'.format(bytes / 1024) : '%.1f MiB'.format(bytes / 1048576);
 }
 
-/* A page before it is drawn */
+/** A page before it is drawn
+ * @type {Truca.Live} */
 const nothing = { node: E('div', {}), refresh: () => Promise.resolve(null) };
 
 return baseclass.extend({

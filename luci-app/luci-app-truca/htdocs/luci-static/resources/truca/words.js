@@ -1,6 +1,5 @@
 'use strict';
 'require baseclass';
-'require truca.parts as parts';
 
 /* What the daemon's figures mean, in words: link quality, decisions about ICE, and what the owner should do. */
 
@@ -10,8 +9,6 @@ const POOR_MS = 400;
 /* Lost in a hundred: Opus conceals some of it, and from there on speech breaks */
 const GOOD_LOSS = 2;
 const POOR_LOSS = 10;
-/* Share of a limit from which the owner is told */
-const NEARLY = 0.9;
 
 /* good, fair, poor, or null when nothing was measured; `rtt_ms` is both ways */
 function quality(rtt, loss) {
@@ -51,22 +48,29 @@ function sourceState(row) {
 	return row.active ? _('looking') : _('not here');
 }
 
-/* Decisions about ICE, one sentence each */
+/**
+ * Decisions about ICE, one sentence each
+ *
+ * @param {Truca.Ice} answer
+ */
 function ice(answer) {
-	return [];
+	return answer.decisions.map((decision) => decision.text);
 }
 
-/* What the owner should know, the most urgent first: { level, title, text } */
+/**
+ * What the owner should know: { level, title, text }
+ *
+ * @param {{ status: Truca.Status, settings: string | null }} data
+ */
 function warnings(data) {
-	const status = data.status;
-	const found = [];
-	const warn = (level, title, text) => found.push({ level: level, title: title, text: text });
+	const found = data.status.warnings.map((warning) => ({ level: warning.level, title: warning.code, text: warning.text }));
 
 	if (data.settings)
-		warn('error', _('The settings on disk have a mistake'), _('Truca goes on with the old ones until it is put right: %s').format(data.settings));
-
-	if (!(status.pages || []).length)
-		warn('warning', _('There is no link to the page'), _('This router has no address that others can reach. Set one under Settings, "Tell others".'));
+		found.unshift({
+			level: 'error',
+			title: _('The settings on disk have a mistake'),
+			text: _('Truca goes on with the old ones until it is put right: %s').format(data.settings)
+		});
 
 	return found;
 }

@@ -11,9 +11,17 @@
 /* Rows that are shown before somebody searches: a table of a thousand is of no use to anybody */
 const ROWS = 200;
 
-/* Members with what is known of the link to them */
+/** @typedef {Truca.Member & { linked: boolean, loss_pct: number | null, quality: string | null }} Known */
+
+/**
+ * Members with what is known of the link to them
+ *
+ * @param {Truca.Member[]} members
+ * @param {Truca.Link[]} links
+ * @returns {Known[]}
+ */
 function join(members, links) {
-	const byId = {};
+	const byId = /** @type {Record<string, Truca.Link | undefined>} */ ({});
 
 	links.forEach((link) => { byId[link.id] = link; });
 
@@ -22,17 +30,19 @@ function join(members, links) {
 
 		return Object.assign({}, member, {
 			linked: link != null,
-			rtt_ms: link ? link.rtt_ms : null,
-			quality: link ? words.quality(link.rtt_ms, link.loss_pct) : null
+			loss_pct: link ? link.loss_pct : null,
+			quality: words.quality(member.rtt_ms, link ? link.loss_pct : null)
 		});
 	}).sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
 }
 
-/* This node, then those that are there, then the others */
+/** This node, then those that are there, then the others
+ * @param {Truca.Member} member */
 function rank(member) {
 	return [ 'self', 'alive', 'down' ].indexOf(member.state);
 }
 
+/** @param {Known} member */
 function state(member) {
 	switch (member.state) {
 	case 'self': return _('this node');
@@ -41,24 +51,29 @@ function state(member) {
 	}
 }
 
+/** @param {Known} member */
 function quality(member) {
-	if (!member.linked)
-		return E('span', {}, [ member.state == 'alive' ? _('no link needed now') : '—' ]);
-
-	const kind = member.quality || 'unknown';
 	const word = words.qualityWord(member.quality);
 
-	return E('span', { 'class': 'truca-quality truca-' + kind }, [
+	if (member.state != 'alive')
+		return '—';
+
+	return E('span', { 'class': 'truca-quality truca-' + (member.quality || 'unknown') }, [
 		member.rtt_ms == null ? word : _('%s, %d ms').format(word, member.rtt_ms)
 	]);
 }
 
+/** @param {Known} member */
 function describe(member) {
 	const people = N_(member.people, '%d person', '%d people').format(member.people);
 
 	return '%s: %s, %s'.format(member.name, state(member), people);
 }
 
+/**
+ * @param {Known} member
+ * @param {string} wanted
+ */
 function matches(member, wanted) {
 	return [ member.name, member.id, member.address || '' ].some((text) => text.toLowerCase().includes(wanted));
 }
@@ -87,22 +102,23 @@ return view.extend({
 			'type': 'search', 'class': 'cbi-input-text', 'placeholder': _('Name, id or address'), 'aria-label': _('Search nodes'),
 			'input': () => draw()
 		});
-		const table = parts.table([
+		const table = parts.table(/** @type {Truca.Column<Known>[]} */ ([
 			{ title: _('Name'), cell: (row) => E('strong', {}, [ row.name ]) },
 			{ title: _('State'), cell: state },
-			{ title: _('Link'), cell: quality },
+			{ title: _('Quality'), cell: quality },
 			{ title: _('Found'), cell: (row) => words.source(row.source) },
 			{ title: _('People'), cell: (row) => String(row.people), narrow: true },
 			{ title: _('Version'), cell: (row) => row.version, narrow: true },
 			{ title: _('Address'), cell: (row) => row.address || '—' },
 			{ title: _('Node id'), cell: (row) => E('code', {}, [ row.id ]) }
-		], (row) => row.id, _('No node has this in its name, id or address.'));
-		const sources = parts.table([
+		]), (row) => row.id, _('No node has this in its name, id or address.'));
+		const sources = parts.table(/** @type {Truca.Column<Truca.Source>[]} */ ([
 			{ title: _('Where'), cell: (row) => words.source(row.name) },
 			{ title: _('State'), cell: (row) => words.sourceState(row) },
 			{ title: _('Found'), cell: (row) => String(row.found), narrow: true }
-		], (row) => row.name, _('Nothing looks for nodes. Switch on mDNS or add a neighbour in the settings.'));
+		]), (row) => row.name, _('Nothing looks for nodes. Switch on mDNS or add a neighbour in the settings.'));
 
+		/** @type {Known[]} */
 		let members = [];
 
 		const draw = () => {

@@ -11,7 +11,16 @@
 const SAMPLES = 60;
 
 /* The figures of the last minutes; the browser keeps them, the router has better things to do */
-const history = { bytes: null, cpu: null, at: 0, incoming: [], outgoing: [], busy: [] };
+const history = {
+	/** @type {Truca.Status | null} */
+	before: null,
+	/** @type {number[]} */
+	incoming: [],
+	/** @type {number[]} */
+	outgoing: [],
+	/** @type {number[]} */
+	busy: []
+};
 
 function remember(list, value) {
 	list.push(value);
@@ -20,28 +29,31 @@ function remember(list, value) {
 		list.shift();
 }
 
-/* Rates since the last answer. Counters that fell mean a daemon that has started again. */
-function sample(status) {
-	const seconds = status.uptime_s - history.at;
-	const traffic = status.traffic || {};
-	const grown = (now, before) => Math.max(0, now - before) / seconds;
+/**
+ * Rates since the last answer. A daemon that has started again begins at nothing.
+ *
+ * @param {Truca.Status} now
+ */
+function sample(now) {
+	const before = history.before;
+	const seconds = before ? now.uptime_s - before.uptime_s : 0;
 
-	if (history.bytes && seconds > 0) {
-		remember(history.incoming, grown(traffic.in_bytes, history.bytes.in_bytes));
-		remember(history.outgoing, grown(traffic.out_bytes, history.bytes.out_bytes));
-		remember(history.busy, grown(status.cpu_ms, history.cpu) / 10);
+	if (before && seconds > 0) {
+		remember(history.incoming, (now.traffic.in_bytes - before.traffic.in_bytes) / seconds);
+		remember(history.outgoing, (now.traffic.out_bytes - before.traffic.out_bytes) / seconds);
+
+		if (now.cpu_ms != null && before.cpu_ms != null)
+			remember(history.busy, (now.cpu_ms - before.cpu_ms) / seconds / 10);
 	}
 
-	if (seconds) {
-		history.bytes = traffic;
-		history.cpu = status.cpu_ms;
-		history.at = status.uptime_s;
-	}
+	// An answer of the same second says nothing new
+	if (!before || seconds)
+		history.before = now;
 }
 
-function figure(value, name, more) {
+function figure(value, name, ...more) {
 	return E('div', { 'class': 'truca-figure' },
-		[ E('b', {}, [ String(value) ]), E('small', {}, [ name ]) ].concat(more || []));
+		[ E('b', {}, [ String(value) ]), E('small', {}, [ name ]), ...more ]);
 }
 
 /* The last of a list of measurements, in words; before the second answer there is none */
@@ -49,6 +61,7 @@ function last(list, say) {
 	return list.length ? say(list[list.length - 1]) : '…';
 }
 
+/** @param {Truca.Status} status */
 function figures(status) {
 	const rate = (bytes) => _('%s/s').format(parts.size(bytes));
 
@@ -56,12 +69,11 @@ function figures(status) {
 		figure(status.here, _('people here now')),
 		figure(status.calls, _('calls in progress')),
 		figure(status.members_alive, _('nodes in the mesh')),
-		figure(parts.size(status.rss_kib * 1024), _('memory'))
+		figure(status.rss_kib == null ? '—' : parts.size(status.rss_kib * 1024), _('memory'))
 	]), E('div', { 'class': 'truca-figures' }, [
-		figure(last(history.busy, (share) => '%.1f %%'.format(share)), _('of one processor'), [
-			chart.sparkline([ { 'class': '', values: history.busy } ], _('Processor time of the last minutes'))
-		]),
-		figure(last(history.incoming.map((value, i) => value + history.outgoing[i]), rate), _('pages and links'), [
+		figure(last(history.busy, (share) => '%.1f %%'.format(share)), _('of one processor'),
+			chart.sparkline([ { 'class': '', values: history.busy } ], _('Processor time of the last minutes'))),
+		figure(last(history.incoming.map((value, i) => value + history.outgoing[i]), rate), _('pages, links and STUN'),
 			chart.sparkline([
 				{ 'class': 'truca-in', values: history.incoming },
 				{ 'class': 'truca-out', values: history.outgoing }
@@ -69,8 +81,7 @@ function figures(status) {
 			E('small', {}, [
 				E('span', { 'class': 'truca-key truca-in' }, [ _('in') ]), ' ',
 				E('span', { 'class': 'truca-key truca-out' }, [ _('out') ])
-			])
-		])
+			]))
 	]) ];
 }
 
@@ -78,12 +89,13 @@ function link(url) {
 	return E('a', { 'href': url, 'target': '_blank', 'rel': 'noreferrer' }, [ url ]);
 }
 
+/** @param {Truca.Status} status */
 function identity(status) {
 	return parts.facts([
 		[ _('Name'), status.node.name ],
 		[ _('Node id'), E('code', {}, [ status.node.id ]) ],
 		[ _('Certificate'), E('code', {}, [ status.fingerprint ]) ],
-		[ _('Pages'), (status.pages || []).map((url) => E('div', {}, [ link(url) ])) ],
+		[ _('Pages'), status.pages.map((url) => E('div', {}, [ link(url) ])) ],
 		[ _('Accounts'), _('%d of this node, %d in the mesh').format(status.accounts, status.people) ],
 		[ _('Runs for'), parts.duration(status.uptime_s) ],
 		[ _('Version'), status.version ]
@@ -137,11 +149,14 @@ return view.extend({
 		const people = parts.section(_('People signed in here'), '');
 		const ice = parts.section(_('How calls find their way'),
 			_('What browsers of this node are told for getting through NAT, and why.'));
-		const table = parts.table([
-			{ title: _('Name'), cell: (row) => row.display },
+		const table = parts.table(/** @type {Truca.Column<Truca.Session>[]} */ ([
+			{ title: _('Name'), cell: (row) => E('strong', {}, [ row.display ]) },
 			{ title: _('Address'), cell: (row) => E('code', {}, [ row.address ]) },
-			{ title: _('For'), cell: (row) => parts.duration(row.age_s), narrow: true }
-		], (row) => row.id, _('Nobody is signed in at this node. Give people the link above.'));
+			{ title: _('From'), cell: (row) => row.remote || '—' },
+			{ title: _('For'), cell: (row) => parts.duration(row.age_s), narrow: true },
+			{ title: _('Calls'), cell: (row) => String(row.calls), narrow: true },
+			{ title: _('State'), cell: (row) => row.attached ? _('connected') : _('away for a moment') }
+		]), (row) => row.id, _('Nobody is signed in at this node. Give people the link above.'));
 
 		people.show([ table.node ]);
 
@@ -150,7 +165,7 @@ return view.extend({
 			parts.fill(warnings, words.warnings(data).map((warning) =>
 				parts.notice(warning.level, warning.title, [ parts.paragraph(warning.text) ])));
 			parts.fill(facts, [ identity(data.status) ]);
-			qr.update(data.status.pages || []);
+			qr.update(data.status.pages);
 			numbers.show(figures(data.status));
 			table.update(data.sessions.sessions);
 			ice.show([ E('ul', { 'class': 'truca-words' }, words.ice(data.ice).map((text) => E('li', {}, [ text ]))) ]);

@@ -53,6 +53,7 @@ return view.extend({
 			.then(() => this.live.refresh());
 	},
 
+	/** @param {Truca.Account} account */
 	rename(account) {
 		const input = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'maxlength': 48, 'value': account.display, 'aria-label': _('New name') });
 
@@ -70,6 +71,7 @@ return view.extend({
 		input.select();
 	},
 
+	/** @param {Truca.Account} account */
 	resetDevices(account) {
 		dialog(_('Reset devices'), [
 			E('p', {}, [ E('strong', {}, [ account.display ]), ' ', E('code', {}, [ account.address ]) ]),
@@ -78,6 +80,7 @@ return view.extend({
 			this.change(daemon.accountSet(account.address, null, null, true), _('The devices are forgotten.')));
 	},
 
+	/** @param {Truca.Account} account */
 	remove(account) {
 		dialog(_('Delete account'), [
 			E('p', {}, [ E('strong', {}, [ account.display ]), ' ', E('code', {}, [ account.address ]) ]),
@@ -86,11 +89,13 @@ return view.extend({
 			this.change(daemon.accountDelete(account.address), _('The account is deleted.')));
 	},
 
+	/** @param {Truca.Account} account */
 	admin(account) {
 		return this.change(daemon.accountSet(account.address, null, !account.admin, null),
 			account.admin ? _('No longer an administrator.') : _('Now an administrator.'));
 	},
 
+	/** @param {string} [id] */
 	banDialog(id) {
 		const target = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'value': id || '', 'placeholder': _('name@node or a node id'), 'aria-label': _('Whom') });
 		const reason = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'maxlength': 120, 'aria-label': _('Why') });
@@ -108,6 +113,7 @@ return view.extend({
 		});
 	},
 
+	/** @param {Truca.Account} account */
 	actions(account) {
 		const act = (title, style, name) => parts.button(title, style, account.address, () => this[name](account));
 
@@ -121,30 +127,35 @@ return view.extend({
 
 	render(first) {
 		const may = L.hasViewPermission() !== false;
+		/** @type {(column: Truca.Column<any>) => Truca.Column<any>[]} */
 		const only = (column) => may ? [ column ] : [];
 		const accounts = parts.section(_('Accounts of this node'), _('People whose home is this router. They can sign in at every node of the mesh.'));
 		const reports = parts.section(_('Reports'), _('What people at this node have reported about others.'));
 		const bans = parts.section(_('Kept out'), '');
 		const more = E('p', {});
-		const people = parts.table([
+		const people = parts.table(/** @type {Truca.Column<Truca.Account>[]} */ ([
 			{ title: _('Name'), cell: (row) => [ E('strong', {}, [ row.display ]), row.admin ? ' ' + _('(admin)') : '' ] },
 			{ title: _('Address'), cell: (row) => E('code', {}, [ row.address ]) },
 			{ title: _('Devices'), cell: (row) => String(row.devices), narrow: true },
-			{ title: _('Here'), cell: (row) => row.here ? _('at %s').format(row.at.join(', ')) : _('no') }
-		].concat(only({ title: _('Actions'), cell: (row) => this.actions(row) })),
+			{ title: _('Here'), cell: (row) => row.here ? _('at %s').format(row.at.join(', ')) : _('no') },
+			...only({ title: _('Actions'), cell: (row) => this.actions(row) })
+		]),
 		(row) => row.address, _('Nobody has an account here yet. People make theirs by opening the page and typing a name.'));
-		const told = parts.table([
+		const told = parts.table(/** @type {Truca.Column<Truca.Report>[]} */ ([
 			{ title: _('About'), cell: (row) => E('code', {}, [ row.about ]) },
 			{ title: _('By'), cell: (row) => E('code', {}, [ row.by ]) },
 			{ title: _('Reason'), cell: (row) => row.reason },
-			{ title: _('Since'), cell: (row) => _('%s ago').format(parts.duration(row.age_s)), narrow: true }
-		].concat(only({ title: _('Actions'), cell: (row) => parts.button(_('Keep out'), 'cbi-button-negative', row.about, () => this.banDialog(row.about)) })),
+			{ title: _('Since'), cell: (row) => row.age_s == null ? _('before the last start') : _('%s ago').format(parts.duration(row.age_s)), narrow: true },
+			...only({ title: _('Actions'), cell: (row) => parts.button(_('Keep out'), 'cbi-button-negative', row.about, () => this.banDialog(row.about)) })
+		]),
 		(row) => row.about + ' ' + row.by, _('Nobody has reported anything.'));
-		const out = parts.table([
+		const out = parts.table(/** @type {Truca.Column<Truca.Ban>[]} */ ([
 			{ title: _('Whom'), cell: (row) => E('code', {}, [ row.id ]) },
-			{ title: _('Why'), cell: (row) => row.reason || '—' }
-		].concat(only({ title: _('Actions'), cell: (row) => parts.button(_('Let in again'), '', row.id, () =>
-			this.change(daemon.unban(row.id), _('Let in again.'))) })),
+			{ title: _('Why'), cell: (row) => row.reason || '—' },
+			{ title: _('Turned away'), cell: (row) => N_(row.refused, '%d time', '%d times').format(row.refused), narrow: true },
+			...only({ title: _('Actions'), cell: (row) => parts.button(_('Let in again'), '', row.id, () =>
+				this.change(daemon.unban(row.id), _('Let in again.'))) })
+		]),
 		(row) => row.id, _('Nobody is kept out.'));
 		const search = E('input', {
 			'type': 'search', 'class': 'cbi-input-text', 'placeholder': _('Name or address'), 'aria-label': _('Search accounts'),
@@ -164,7 +175,7 @@ return view.extend({
 			const found = data.accounts.accounts;
 
 			people.update(found);
-			parts.fill(more, found.length < LIMIT ? [] : [ _('The first %d. Search for a name to see others.').format(LIMIT) ]);
+			parts.fill(more, data.accounts.more ? [ _('%d more. Search for a name to see them.').format(data.accounts.more) ] : []);
 			told.update(data.reports.reports);
 			out.update(data.bans.bans);
 		});

@@ -29,6 +29,40 @@ function text(section, tab, option, title, help, settings) {
 	return field;
 }
 
+/*
+ * Two options that must fit together: `fits(value, other)` is asked at both of them when either changes, and
+ * gives true or says what is wrong. What is unset counts as its default.
+ */
+function pair(one, two, fits) {
+	let busy = false;
+	const meant = (field, value) => (value == null || value === '') ? field.placeholder : value;
+
+	[ [ one, two ], [ two, one ] ].forEach(([ field, other ]) => {
+		const alone = field.validate;
+
+		field.validate = (id, value) => {
+			const said = alone(id, value);
+
+			// The other one may be right now, or wrong now; once is enough
+			if (!busy) {
+				busy = true;
+				other.triggerValidation(id);
+				busy = false;
+			}
+
+			return (said === true) ? fits(meant(field, value), meant(other, other.formvalue(id))) : said;
+		};
+	});
+}
+
+function otherPort(port, other) {
+	return +port == 0 || +port != +other || _('Another port than that of the page');
+}
+
+function bothOrNone(file, other) {
+	return file !== '' || other === '' || _('Certificate and key belong together: give both or none');
+}
+
 /* A switch; what is unset is what `unset` says */
 function flag(section, tab, option, title, help, unset) {
 	const field = tab
@@ -81,22 +115,27 @@ function node(map, id) {
 	text(s, 'network', 'address', _('Tell others'),
 		_('Addresses at which other nodes reach this one. Those of the interfaces when empty; set them if the mesh knows this router by others.'),
 		{ list: true, unset: '', check: valid.told });
-	text(s, 'network', 'port', _('Port'),
+	const port = text(s, 'network', 'port', _('Port'),
 		_('TCP port of the page and of links between nodes, UDP port of membership. The firewall must let it in from the LAN and from the mesh.'),
 		{ unset: '8443', check: valid.port });
-	text(s, 'network', 'http_port', _('Port of the way in'),
+	const http = text(s, 'network', 'http_port', _('Port of the way in'),
 		_('TCP port of the plain page that explains the certificate and leads to HTTPS. 0 for none.'),
 		{ unset: '8080', check: valid.portOrNone });
-	text(s, 'network', 'stun_port', _('STUN port'),
+	const stun = text(s, 'network', 'stun_port', _('STUN port'),
 		_('UDP port at which browsers learn their own address. 0 for none: then calls across NAT fail more often.'),
 		{ unset: '3478', check: valid.portOrNone });
 
-	text(s, 'files', 'certificate', _('Certificate'),
+	pair(port, http, otherPort);
+	pair(port, stun, otherPort);
+
+	const certificate = text(s, 'files', 'certificate', _('Certificate'),
 		_('A file (PEM) to show instead of the node\'s own certificate, from ACME or from the community. It is read again when it changes.'),
 		{ unset: '', check: valid.path });
-	text(s, 'files', 'key', _('Key of that certificate'),
+	const key = text(s, 'files', 'key', _('Key of that certificate'),
 		_('A file (PEM) that only root and the user truca can read.'),
 		{ unset: '', check: valid.path });
+	pair(certificate, key, bothOrNone);
+
 	text(s, 'files', 'state', _('State'),
 		_('Directory that keeps the node\'s key, its certificate and its accounts. Whoever has it is this node: back it up, and keep it secret.'),
 		{ unset: '/etc/truca', check: valid.path });
