@@ -26,7 +26,7 @@ unit: daemon ## Tests of the daemon, the protocol's examples and the page, witho
 e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed or E2E=nat runs one half
 	@tools/e2e.sh
 
-bench: web ## Costs beside bare servers: a table, and target/bench/results.jsonl
+bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|idle runs one
 	@tools/need.sh rust
 	cargo build --locked --release -p truca-tests --bins
 	cargo build --locked --release -p trucad

@@ -3,6 +3,8 @@
 //! Three wings, one for each kind of visitor, that never import one another: [`page`] for browsers, [`mesh`]
 //! for other nodes, [`host`] for the router itself. They meet as [`event::Event`]s in the node.
 
+#[cfg(test)]
+mod documents;
 pub mod event;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]

@@ -28,7 +28,7 @@ use crate::mesh::discovery::Mdns;
 use crate::mesh::link::{self, Links};
 use crate::mesh::{membership, stun};
 use crate::node::{Keys, Node, Output, Settings};
-use crate::page::http::Site;
+use crate::page::site::Site;
 use crate::tls::{Tls, certificate};
 
 /// How often interfaces and the names of peers are looked at again.

@@ -27,6 +27,9 @@ const IDLE: Metric = Metric { bench: "daemon", metric: "idle_rss_kib", unit: "Ki
 const PAIRS: [(&str, &str); 3] =
     [("trucad", "bare-relay"), ("trucad", "bare-relay-ok"), ("trucad", "bare-echo")];
 
+/// What can be run alone, named as the first argument.
+const ALL: [&str; 4] = ["relay", "memory", "stun", "idle"];
+
 /// One page of the bench asks faster than a person ever does.
 const NO_RATE: &str = "config limits\n\toption page_rate '0'\n";
 
@@ -37,6 +40,9 @@ async fn main() -> Result {
     let requests: u32 = setting("BENCH_REQUESTS", 400_000)?;
     let clients: u32 = setting("BENCH_CLIENTS", 100)?;
     let only = env::args().nth(1);
+    if let Some(name) = only.as_deref().filter(|name| !ALL.contains(name)) {
+        return Err(format!("no benchmark '{name}': {}", ALL.join(", ")).into());
+    }
     let wanted = |what| only.as_deref().is_none_or(|only| only == what);
     let mut report = Report::default();
     for run in 1..=runs {

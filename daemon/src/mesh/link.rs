@@ -31,6 +31,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(20);
 /// A frame's buffer grows by what has arrived, and starts with this.
 const FIRST_READ: usize = 2048;
 
+/// What of a frame is written together with its length: a TLS record holds 16 KiB (RFC 8446 section 5.1).
+const FIRST_WRITE: usize = 16 * 1024 - 4;
+
 /// What links have done, for the control socket.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -42,6 +45,8 @@ pub struct Counters {
     pub bytes_out: Cell<u64>,
     /// Links closed because a frame was announced as too large.
     pub oversize: Cell<u32>,
+    /// Links that broke off: bytes that do not authenticate, or an end in the middle.
+    pub broken: Cell<u32>,
 }
 
 /// What every link needs. One for the daemon, shared as `Rc`.
@@ -97,9 +102,21 @@ pub async fn serve(stream: Stream, point: NodePoint, remote: SocketAddr, dialled
     };
     if let Err(why) = ended {
         log::debug!("link {} to {remote}: {why}", link.0);
+        note_broken(remote, &why, &links.counters);
     }
     open.set(open.get() - 1);
     let _ = links.events.send(Event::LinkClosed { link }).await;
+}
+
+/// Counts a link that did not end as links end, and logs the first whose bytes are not what was sent.
+fn note_broken(remote: SocketAddr, why: &io::Error, counters: &Counters) {
+    if !matches!(why.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
+        return;
+    }
+    counters.broken.set(counters.broken.get().wrapping_add(1));
+    if counters.broken.get() == 1 {
+        log::warn!("a link to {remote} was changed on the way or cut off: {why} (counted from now on)");
+    }
 }
 
 async fn read_frames(mut stream: impl AsyncRead + Unpin, link: LinkId, links: &Links) -> io::Result<()> {
@@ -156,9 +173,12 @@ async fn write_frames(
             log::error!("a frame of {} bytes was not sent: the limit is {MAX_FRAME}", frame.len());
             continue;
         }
+        // The length goes with the first bytes: alone it would cost a TLS record of its own, 22 bytes more.
+        let (first, rest) = frame.split_at(frame.len().min(FIRST_WRITE));
+        let first = [&(frame.len() as u32).to_be_bytes(), first].concat();
         timeout(WRITE_DEADLINE, async {
-            stream.write_all(&(frame.len() as u32).to_be_bytes()).await?;
-            stream.write_all(&frame).await?;
+            stream.write_all(&first).await?;
+            stream.write_all(rest).await?;
             stream.flush().await
         })
         .await??;

@@ -43,6 +43,7 @@ impl<K: Keys> Node<K> {
             "counters": {
                 "page_requests": self.pages.requests,
                 "page_refusals": self.pages.refusals,
+                "records_dropped": self.inbox.dropped,
                 "directory": self.directory.counters(),
                 "gossip": self.gossip.counters(),
                 "links": self.links.counters,

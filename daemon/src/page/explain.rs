@@ -1,12 +1,12 @@
 //! The page of the plain port: why the browser is going to warn, and the way in, in words for everybody.
 //!
-//! Driven by `http.rs` for visitors on [`super::http::Door::Explain`]. No script; the style is a file of its own, so
+//! Driven by `http.rs` for visitors on [`super::site::Door::Explain`]. No script; the style is a file of its own, so
 //! that the Content-Security-Policy stays as strict as the page's. It answers in the language that the browser
 //! asks for first (RFC 9110 section 12.5.4): English, Catalan or Spanish.
 
 use std::borrow::Cow;
 
-use super::{http::Site, request::Request, respond::Response};
+use super::{request::Request, respond::Response, site::Site};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--paper:#faf6f0;--ink:#2b2420;--soft:#655a52;--line:#e2d8cc;--accent:#c8553d;--button:#b84a33;--on:#fff}\

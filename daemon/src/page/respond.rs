@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{assets::Asset, request::Request};
+use super::assets::Asset;
 
 /// What the page may do. Nothing from anywhere else, no inline script, no framing.
 const PAGE_HEADERS: &str = "\
@@ -56,9 +56,14 @@ impl Response {
         self
     }
 
-    /// A file of the page, or that the browser has it already.
-    pub(super) fn asset(asset: &'static Asset, request: &Request<'_>) -> Self {
-        if !request.accept_encoding.is_none_or(accepts_gzip) {
+    /// A file of the page, or that the browser has it already; what it says are its `Accept-Encoding` and
+    /// `If-None-Match`.
+    pub(super) fn asset(
+        asset: &'static Asset,
+        accept_encoding: Option<&str>,
+        if_none_match: Option<&str>,
+    ) -> Self {
+        if !accept_encoding.is_none_or(accepts_gzip) {
             return Self::words(
                 406,
                 "This router keeps its page compressed, and your program does not say that it reads gzip \
@@ -68,7 +73,7 @@ impl Response {
         let cache = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
         let headers =
             format!("Cache-Control: {cache}\r\nETag: \"{}\"\r\nVary: Accept-Encoding\r\n", asset.etag);
-        if request.if_none_match.is_some_and(|tags| names_tag(tags, asset.etag)) {
+        if if_none_match.is_some_and(|tags| names_tag(tags, asset.etag)) {
             return Self { status: 304, content_type: "", headers, body: Cow::Borrowed(&[]) };
         }
         let headers = headers + "Content-Encoding: gzip\r\n";
@@ -107,6 +112,7 @@ fn reason(status: u16) -> &'static str {
         406 => "Not Acceptable",
         408 => "Request Timeout",
         413 => "Content Too Large",
+        421 => "Misdirected Request",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",

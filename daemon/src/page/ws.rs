@@ -32,9 +32,9 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    http::{Door, Site, Visit},
     request::{Request, has_word},
     respond::Response,
+    site::{Door, Site, Visit},
 };
 use crate::{
     event::{Event, OUT_QUEUE, PageId, PageOut},

@@ -7,10 +7,9 @@
 //! Cost: 2 KiB for the digest, then for a difference of D records in a directory of R about
 //! min(D, 256) · R/256 · 16 bytes of items, and the D records.
 
-use serde::{Deserialize, Serialize};
-
 use super::Directory;
 use super::record::{Key, Record};
+use crate::wire::node::Item;
 
 /// How many sums a digest has.
 pub const BUCKETS: usize = 256;
@@ -56,15 +55,6 @@ impl Digest {
     pub fn differing(&self, other: &Self) -> Vec<u8> {
         (0..=255u8).filter(|&b| self.0[usize::from(b)] != other.0[usize::from(b)]).collect()
     }
-}
-
-/// One record in a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    /// [`Key::hash`]
-    pub key: u64,
-    /// [`Record::version`]
-    pub version: u64,
 }
 
 /// What to do about a difference.

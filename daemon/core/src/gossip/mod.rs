@@ -6,11 +6,15 @@
 //! node records of the directory; members without one are kept but can be neither heard nor spoken to, and
 //! are reported by [`Output::Unknown`], so that the node can ask for their record.
 //!
+//! Bounds: [`MAX_STRANGERS`] members without a record, [`MAX_BACKLOG`] records that wait to ride along. Members
+//! with a record are bounded by the directory.
+//!
 //! **Detection time**: a dead member is probed within about 2 periods, suspected at the end of that period,
 //! and declared dead [`SUSPECT`] later: 12 s typically, 20 s at worst at 100 nodes with 5 % loss.
 
 pub mod seal;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -19,8 +23,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use foca::{
-    BroadcastHandler, Config, Foca, Identity, Invalidates, OwnedNotification, PeriodicParams, PostcardCodec,
-    Timer,
+    BroadcastHandler, Codec, Config, Foca, Header, Identity, Invalidates, Message, OwnedNotification,
+    PeriodicParams, PostcardCodec, Timer,
 };
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -44,6 +48,17 @@ pub const MAX_DATAGRAM: usize = 1_232;
 pub const MAX_ITEM: usize = 1_000;
 /// Most records waiting to ride along; above it the oldest news waits for the comparison over links instead.
 pub const MAX_BACKLOG: usize = 256;
+
+/// Most members that others speak of and whose records we do not have. Further ones are not told to foca, which
+/// has no bound of its own: one hostile member could invent them by the thousand.
+pub const MAX_STRANGERS: usize = 512;
+/// How long foca remembers a dead member.
+const REMEMBER: Duration = Duration::from_secs(3_600);
+/// A stranger of whom nobody has spoken for so long is forgotten by foca too: alive it would have been spoken
+/// of, and dead it is over [`REMEMBER`].
+const STRANGER: Duration = Duration::from_secs(2 * 3_600);
+/// How often strangers are looked through at most.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// The first 8 bytes of a node id: what fits a datagram. Finding another key for the same 8 bytes takes 2⁶⁴
 /// tries, and would still need the victim's record to be forgotten everywhere first.
@@ -178,6 +193,8 @@ pub struct Counters {
     pub forged: u32,
     /// Authentic, but foca could not read it.
     pub unreadable: u32,
+    /// Members that were not let in because too many have no record.
+    pub strangers: u32,
     /// Records that were too large or too many to ride along.
     pub not_spread: u32,
 }
@@ -188,6 +205,9 @@ pub struct Gossip {
     foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
     arrived: Rc<RefCell<Vec<Vec<u8>>>>,
     peers: BTreeMap<Short, Peer>,
+    /// Members without a record, and when they were last spoken of.
+    strangers: BTreeMap<Short, Time>,
+    strangers_swept: Time,
     timers: BTreeMap<(Time, u32), Timer<Member>>,
     timer_count: u32,
     outputs: VecDeque<Output>,
@@ -212,6 +232,8 @@ impl Gossip {
             foca: Foca::with_custom_broadcast(identity, config(), rng, PostcardCodec, mailbox),
             arrived,
             peers: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            strangers_swept: Time::ZERO,
             timers: BTreeMap::new(),
             timer_count: 0,
             outputs: VecDeque::new(),
@@ -246,6 +268,7 @@ impl Gossip {
                 peer.addresses = addresses;
             }
             None => {
+                self.strangers.remove(&short(id));
                 self.peers.insert(short(id), Peer { id, agreement, key: None, address: first, addresses });
                 // foca may have known it for longer than we could hear it
                 if self.is_alive(id) {
@@ -307,7 +330,8 @@ impl Gossip {
         }
         let mut effects = Effects::default();
         let before = self.generation();
-        let read = self.foca.handle_data(payload, &mut effects);
+        let payload = self.without_strangers(now, payload);
+        let read = self.foca.handle_data(&payload, &mut effects);
         if read.is_err_and(|error| !matches!(error, foca::Error::DataFromOurselves)) {
             self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
         }
@@ -372,6 +396,53 @@ impl Gossip {
         &self.counters
     }
 
+    /// Takes those members out of a payload of which there are too many already. What does not read is left
+    /// to foca, which refuses it.
+    fn without_strangers<'a>(&mut self, now: Time, payload: &'a [u8]) -> Cow<'a, [u8]> {
+        let mut rest = payload;
+        let Ok(header): Result<Header<Member>, _> = PostcardCodec.decode_header(&mut rest) else {
+            return payload.into();
+        };
+        let head = &payload[..payload.len() - rest.len()];
+        let Some((count, mut rest)) = rest.split_first_chunk::<2>() else { return payload.into() };
+        if header.message == Message::Broadcast {
+            return payload.into();
+        }
+        let (mut kept, mut members) = (0u16, Vec::new());
+        for _ in 0..u16::from_be_bytes(*count) {
+            let before = rest;
+            let Ok(member): Result<foca::Member<Member>, _> = PostcardCodec.decode_member(&mut rest) else {
+                return payload.into();
+            };
+            if self.admits(now, member.id().short) {
+                kept += 1;
+                members.extend_from_slice(&before[..before.len() - rest.len()]);
+            } else {
+                self.counters.strangers = self.counters.strangers.wrapping_add(1);
+            }
+        }
+        if kept == u16::from_be_bytes(*count) {
+            return payload.into();
+        }
+        [head, &kept.to_be_bytes(), &members, rest].concat().into()
+    }
+
+    /// Whether foca may hear of a member.
+    fn admits(&mut self, now: Time, member: Short) -> bool {
+        if member == self.foca.identity().short || self.peers.contains_key(&member) {
+            return true;
+        }
+        if self.strangers.len() >= MAX_STRANGERS && now >= self.strangers_swept + SWEEP {
+            self.strangers_swept = now;
+            self.strangers.retain(|_, spoken_of| *spoken_of + STRANGER > now);
+        }
+        if self.strangers.len() < MAX_STRANGERS || self.strangers.contains_key(&member) {
+            self.strangers.insert(member, now);
+            return true;
+        }
+        false
+    }
+
     fn carry_out(&mut self, now: Time, effects: Effects) {
         for (after, timer) in effects.timers {
             self.timer_count = self.timer_count.wrapping_add(1);
@@ -412,7 +483,7 @@ fn config() -> Config {
         num_indirect_probes: NonZeroUsize::MIN.saturating_add(2),
         max_transmissions: NonZeroU8::MIN.saturating_add(9),
         suspect_to_down_after: SUSPECT,
-        remove_down_after: Some(Duration::from_secs(3_600)),
+        remove_down_after: Some(REMEMBER),
         max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - 1),
         notify_down_members: true,
         periodic_announce: some(30_000, 1),

@@ -31,6 +31,10 @@ pub const MAX_LEGS: usize = 8;
 /// Most messages kept for an end that is away; further ones are dropped.
 pub const MAX_BACKLOG: usize = 32;
 
+/// Most candidates that are shown to a page before it has answered: who rings must not be able to fill what a
+/// session may hold unconfirmed.
+pub const MAX_EARLY: u8 = 32;
+
 /// Names a session within this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u32);
@@ -124,6 +128,8 @@ struct End {
     peer: Option<(Device, NodeId)>,
     deadline: Option<Time>,
     away: bool,
+    /// Candidates that came while it rang.
+    early: u8,
     backlog: VecDeque<CallBody>,
 }
 
@@ -194,8 +200,16 @@ impl Calls {
         }
         let state = State::Inviting { legs };
         let deadline = Some(now + RING);
-        let end =
-            End { caller: true, own, state, peer: None, deadline, away: false, backlog: VecDeque::new() };
+        let end = End {
+            caller: true,
+            own,
+            state,
+            peer: None,
+            deadline,
+            away: false,
+            early: 0,
+            backlog: VecDeque::new(),
+        };
         self.ends.insert((session, call), end);
         Ok(())
     }
@@ -319,8 +333,16 @@ impl Calls {
         self.admit(session, call)?;
         let deadline = Some(now + NODE_GRACE);
         let state = State::Connected;
-        let end =
-            End { caller, own, state, peer: Some(peer), deadline, away: true, backlog: VecDeque::new() };
+        let end = End {
+            caller,
+            own,
+            state,
+            peer: Some(peer),
+            deadline,
+            away: true,
+            early: 0,
+            backlog: VecDeque::new(),
+        };
         self.ends.insert((session, call), end);
         self.send_to_peer(session, call, CallBody::Restore);
         Ok(())
@@ -348,6 +370,13 @@ impl Calls {
             } else {
                 self.stop(session, call, Reason::Left, Reason::Left);
             }
+        }
+    }
+
+    /// A session's page has gone to another node, and takes its calls with it: nobody is told.
+    pub fn session_moved(&mut self, session: SessionId) {
+        for call in self.of_session(session) {
+            self.ends.remove(&(session, call));
         }
     }
 
@@ -462,6 +491,8 @@ impl Calls {
                     self.handle_accept(session, call, (device, from), introduction);
                 }
                 CallBody::Refuse(reason) => self.leg_refused(session, call, &device, reason),
+                // it has answered, and the answer waits for us to be back
+                CallBody::Restore => self.send(from, call, &to, &device, CallBody::Restored),
                 _ => {}
             }
             return;
@@ -524,6 +555,7 @@ impl Calls {
             peer: Some(peer),
             deadline,
             away: false,
+            early: 0,
             backlog: VecDeque::new(),
         };
         self.ends.insert((session, call), end);
@@ -555,7 +587,11 @@ impl Calls {
         let ringing = matches!(end.state, State::Ringing);
         match body {
             CallBody::Cancel(reason) if ringing => self.end(session, call, reason),
-            CallBody::Candidate(candidate) => self.event(session, call, What::Candidate(candidate)),
+            CallBody::Candidate(_) if ringing && end.early >= MAX_EARLY => {}
+            CallBody::Candidate(candidate) => {
+                end.early = end.early.saturating_add(u8::from(ringing));
+                self.event(session, call, What::Candidate(candidate));
+            }
             // the rest belongs to calls that were answered
             _ if ringing => {}
             CallBody::Connected => {
