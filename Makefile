@@ -33,9 +33,11 @@ bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|s
 	cargo build --locked --profile openwrt -p trucad
 	TRUCA_OPENWRT=$(BUILT)/openwrt/trucad BENCH_OUT=$(BUILT)/bench/results.jsonl $(BUILT)/release/bench $(BENCH)
 
-sim: web ## Many nodes in virtual time; SEED=N repeats a run
+sim: web ## Many nodes in virtual time: figures in target/sim/results.jsonl; SIM_NODES="50 100"
 	@tools/need.sh rust
-	cargo test --locked --release -p truca-tests --test sim -- --nocapture
+	@mkdir -p $(TARGET)/sim && rm -f $(TARGET)/sim/results.jsonl
+	SIM_OUT=$(abspath $(TARGET))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
+	  cargo test --locked --release -p truca-tests --test sim -- --nocapture
 
 size: web ## Sizes of the daemon as it goes on a router
 	@tools/need.sh rust

@@ -97,7 +97,7 @@ fn fifty_nodes_with_joins_deaths_and_loss_end_with_the_same_directory() {
     }
 }
 
-/// How many nodes the stories of [`sizes`] have: 50 unless `SIM_NODES` says otherwise (`make sim` says 100).
+/// How many nodes the stories of [`sizes`] have: 50 unless `SIM_NODES` says otherwise (`make sim` says 50 and 100).
 fn sizes() -> Vec<usize> {
     let sizes = std::env::var("SIM_NODES").unwrap_or_else(|_| "50".to_owned());
     sizes.split_whitespace().map(|n| n.parse().expect("SIM_NODES is a list of numbers")).collect()

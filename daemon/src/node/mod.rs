@@ -7,10 +7,12 @@
 //! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`calls`] translates between
 //! calls and the two wires, [`report`] answers the control socket.
 
+pub mod admin;
 mod calls;
 mod compare;
 mod inbox;
 mod links;
+pub mod news;
 mod pages;
 mod people;
 mod report;
@@ -365,7 +367,7 @@ impl<K: Keys> Node<K> {
     fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
         match self.directory.merge(encoded) {
             Ok(Merged::New(key)) => {
-                self.gossip.spread(encoded);
+                self.gossip.spread(now, encoded);
                 match key {
                     Key::Node(id) if id != self.id => self.introduce(id),
                     Key::Account(address) if address.home == self.id => self.save_soon(now),
@@ -428,7 +430,7 @@ impl<K: Keys> Node<K> {
         self.record = sign_node(&self.keys, body);
         let encoded = Record::Node(self.record.clone()).encode();
         if self.directory.replace_own_node(self.record.clone()) {
-            self.gossip.spread(&encoded);
+            self.gossip.spread(now, &encoded);
         }
         self.save_soon(now);
         self.windows_soon(now);
@@ -503,3 +505,6 @@ fn sign_node(keys: &impl Keys, body: NodeBody) -> NodeRecord {
     let signature = Bytes(keys.sign(&NodeRecord::to_sign(&body)));
     NodeRecord { body, signature }
 }
+
+#[cfg(test)]
+mod tests;
