@@ -70,7 +70,7 @@ function flag(section, tab, option, title, help, unset) {
 		: section.option(form.Flag, option, title, help);
 
 	field.default = unset;
-	field.cfgvalue = (id) => {
+	field.load = (id) => {
 		const found = uci.get('truca', id, option);
 		const value = Array.isArray(found) ? found[0] : found;
 
