@@ -99,10 +99,12 @@ pub struct Counters {
     pub full: u32,
 }
 
-/// A record with its version hash: what the digest sums.
+/// A record with its version hash, which the digest sums, and its key's, which says where: a comparison goes
+/// through all records, and hashing each anew would take a router half a second.
 #[derive(Debug)]
 struct Entry<T> {
     record: T,
+    hash: u64,
     version: u64,
 }
 
@@ -163,6 +165,7 @@ impl Directory {
     /// Cheap checks first: age and bounds, then who may say so, and the signature (17 ms on a router) last.
     fn admit(&mut self, record: Record) -> Result<Merged, Refused> {
         let key = record.key();
+        let hash = key.hash();
         let version = record.version();
         let stamp = self.stamp(&key);
         if let Some((counter, known)) = stamp {
@@ -183,8 +186,8 @@ impl Directory {
                 if record.id() == self.own && known {
                     return Ok(Merged::Ahead { counter: record.body.counter, boot: record.body.boot });
                 }
-                let old = self.nodes.insert(record.id(), Entry { record, version });
-                self.digest.replace(&key, old.map(|old| old.version), version);
+                let old = self.nodes.insert(record.id(), Entry { record, hash, version });
+                self.digest.replace(hash, old.map(|old| old.version), version);
             }
             Record::Account(record) => {
                 let address = record.address();
@@ -201,8 +204,8 @@ impl Directory {
                 self.counters.checked = self.counters.checked.wrapping_add(1);
                 record.verify(&home.record.body.point)?;
                 self.forget_other_devices(&address, &record.body.devices);
-                let old = self.accounts.insert(address, Entry { record, version });
-                self.digest.replace(&key, old.map(|old| old.version), version);
+                let old = self.accounts.insert(address, Entry { record, hash, version });
+                self.digest.replace(hash, old.map(|old| old.version), version);
             }
             Record::Attachment(record) => {
                 if !known && self.attachments.len() >= self.limits.attachments {
@@ -215,8 +218,8 @@ impl Directory {
                 self.counters.checked = self.counters.checked.wrapping_add(1);
                 record.verify()?;
                 let place = (record.address.clone(), record.device());
-                let old = self.attachments.insert(place, Entry { record, version });
-                self.digest.replace(&key, old.map(|old| old.version), version);
+                let old = self.attachments.insert(place, Entry { record, hash, version });
+                self.digest.replace(hash, old.map(|old| old.version), version);
             }
         }
         Ok(Merged::New(key))
@@ -225,16 +228,17 @@ impl Directory {
     /// Forgets the attachments of devices that an account has no more: whoever learns of the account first
     /// refuses them, and all must end with the same.
     fn forget_other_devices(&mut self, address: &Address, devices: &[DeviceId]) {
-        let others: Vec<(DeviceId, u64)> = self
+        let others: Vec<DeviceId> = self
             .attachments
             .range((address.clone(), DeviceId([0; 16]))..)
             .take_while(|((of, _), _)| of == address)
             .filter(|((_, device), _)| !devices.contains(device))
-            .map(|((_, device), entry)| (*device, entry.version))
+            .map(|((_, device), _)| *device)
             .collect();
-        for (device, version) in others {
-            self.attachments.remove(&(address.clone(), device));
-            self.digest.replace(&Key::Attachment(address.clone(), device), Some(version), 0);
+        for device in others {
+            if let Some(gone) = self.attachments.remove(&(address.clone(), device)) {
+                self.digest.replace(gone.hash, Some(gone.version), 0);
+            }
         }
     }
 
@@ -246,9 +250,9 @@ impl Directory {
         {
             return false;
         }
-        let version = whole.version();
-        let old = self.nodes.insert(id, Entry { record, version });
-        self.digest.replace(&Key::Node(id), old.map(|old| old.version), version);
+        let (hash, version) = (Key::Node(id).hash(), whole.version());
+        let old = self.nodes.insert(id, Entry { record, hash, version });
+        self.digest.replace(hash, old.map(|old| old.version), version);
         self.revision = self.revision.wrapping_add(1);
         true
     }
