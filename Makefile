@@ -77,6 +77,7 @@ lab-shell: ## A shell inside: NODE=n1 is a router, NODE=c1 the laptop behind it
 
 include cross/make.mk
 include openwrt-feed/make.mk
+include luci-app/make.mk
 
 clean: ## Removes everything that was built
-	rm -rf $(BUILT) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots daemon/fuzz/target
+	rm -rf $(BUILT) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots luci-app/check/node_modules luci-app/check/build daemon/fuzz/target

@@ -61,7 +61,7 @@ interface Option {
   rmempty: boolean;
   password: boolean;
   validate: (section: string, value: any) => true | string;
-  cfgvalue: (section: string) => string | null;
+  load: (section: string) => string | null;
   value(key: string, title: string): void;
   formvalue(section: string): any;
   triggerValidation(section: string): boolean;

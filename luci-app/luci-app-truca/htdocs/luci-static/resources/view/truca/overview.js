@@ -30,7 +30,7 @@ function remember(list, value) {
 }
 
 /**
- * Rates since the last answer. A daemon that has started again begins at nothing.
+ * Rates since the last answer
  *
  * @param {Truca.Status} now
  */
@@ -38,12 +38,15 @@ function sample(now) {
 	const before = history.before;
 	const seconds = before ? now.uptime_s - before.uptime_s : 0;
 
+	// A counter that fell is one that began again
+	const rate = (value, old) => Math.max(0, value - old) / seconds;
+
 	if (before && seconds > 0) {
-		remember(history.incoming, (now.traffic.in_bytes - before.traffic.in_bytes) / seconds);
-		remember(history.outgoing, (now.traffic.out_bytes - before.traffic.out_bytes) / seconds);
+		remember(history.incoming, rate(now.traffic.in_bytes, before.traffic.in_bytes));
+		remember(history.outgoing, rate(now.traffic.out_bytes, before.traffic.out_bytes));
 
 		if (now.cpu_ms != null && before.cpu_ms != null)
-			remember(history.busy, (now.cpu_ms - before.cpu_ms) / seconds / 10);
+			remember(history.busy, rate(now.cpu_ms, before.cpu_ms) / 10);
 	}
 
 	// An answer of the same second says nothing new

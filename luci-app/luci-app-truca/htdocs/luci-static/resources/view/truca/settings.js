@@ -70,7 +70,7 @@ function flag(section, tab, option, title, help, unset) {
 		: section.option(form.Flag, option, title, help);
 
 	field.default = unset;
-	field.cfgvalue = (id) => {
+	field.load = (id) => {
 		const found = uci.get('truca', id, option);
 		const value = Array.isArray(found) ? found[0] : found;
 
@@ -129,7 +129,7 @@ function node(map, id) {
 	pair(port, stun, otherPort);
 
 	const certificate = text(s, 'files', 'certificate', _('Certificate'),
-		_('A file (PEM) to show instead of the node\'s own certificate, from ACME or from the community. It is read again when it changes.'),
+		_('A file (PEM) to show instead of the node\'s own certificate, from ACME or from the community.'),
 		{ unset: '', check: valid.path });
 	const key = text(s, 'files', 'key', _('Key of that certificate'),
 		_('A file (PEM) that only root and the user truca can read.'),
