@@ -7,7 +7,8 @@
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
 //! Binding requests, [`discovery`] knows which addresses to try, [`directory`] keeps signed records, [`gossip`]
-//! knows who is alive, [`signal`] rings people. The last three never import one another: the daemon's node moves events between them.
+//! knows who is alive, [`signal`] rings people. The last three never import one another: the daemon's node moves
+//! events between them.
 
 pub mod directory;
 pub mod discovery;
