@@ -12,7 +12,7 @@ WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-	  printf '  make %-11s %s\n' "$$name" "$$text"; done
+	  printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 run: daemon ## Two federated nodes on this machine, until Ctrl-C; LAN=1 lets phones of the same Wi-Fi in
 	@exec tools/run.sh
@@ -36,9 +36,11 @@ bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|s
 	  BENCH_OUT=$(BUILT)/bench/results.jsonl $(BUILT)/release/bench $(BENCH)
 	cat $(BUILT)/size/results.jsonl >>$(BUILT)/bench/results.jsonl 2>/dev/null || true
 
-sim: web ## Many nodes in virtual time; SEED=N repeats a run
+sim: web ## Many nodes in virtual time: figures in target/sim/results.jsonl; SIM_NODES="50 100"
 	@tools/need.sh rust
-	cargo test --locked --release -p truca-tests --test sim -- --nocapture
+	@mkdir -p $(BUILT)/sim && rm -f $(BUILT)/sim/results.jsonl
+	SIM_OUT=$(abspath $(BUILT))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
+	  cargo test --locked --release -p truca-tests --test sim -- --nocapture
 
 fuzz: web ## Every fuzz target for FUZZ_SECONDS (60)
 	@tools/need.sh rust
@@ -73,6 +75,8 @@ lab-shell: ## A shell inside: NODE=n1 is a router, NODE=c1 the laptop behind it
 	@tests/lab/lab.sh shell $(NODE)
 
 include cross/make.mk
+include openwrt-feed/make.mk
+include luci-app/make.mk
 
 clean: ## Removes everything that was built
-	rm -rf $(BUILT) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots daemon/fuzz/target
+	rm -rf $(BUILT) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots luci-app/check/node_modules luci-app/check/build daemon/fuzz/target

@@ -5,6 +5,8 @@
 //! of every input, beside not panicking. To add one: a function here, a line in [`ENTRIES`], a target, a
 //! `[[bin]]` and seeds in `daemon/fuzz`; the corpus test says what is missing.
 
+pub(crate) mod bench;
+
 use std::{net::SocketAddr, path::Path};
 
 use ring::hmac;
@@ -19,7 +21,15 @@ use crate::host::{
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All entries.
-pub const ENTRIES: &[Entry] = &[("stun", stun), ("uci", uci)];
+pub const ENTRIES: &[Entry] = &[
+    ("membership", membership),
+    ("node_frame", node_frame),
+    ("page_message", page_message),
+    ("stun", stun),
+    ("uci", uci),
+];
+
+pub use bench::{membership, node_frame, page_message};
 
 /// A datagram on the STUN port.
 pub fn stun(data: &[u8]) {

@@ -3,11 +3,16 @@
 //! Sans-IO like the cores: the runtime (`run.rs`) and the simulation drive it by `handle` calls with a time,
 //! and carry out what [`Node::poll_output`] says. Randomness and signatures come from [`Keys`].
 //!
-//! [`links`] talks to other nodes, [`pages`] to browsers, [`people`] keeps accounts and attachments, [`calls`]
-//! translates between calls and the two wires, [`report`] answers the control socket.
+//! [`links`] talks to other nodes, [`compare`] directories with them, [`inbox`] holds records until they are
+//! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`calls`] translates between
+//! calls and the two wires, [`report`] answers the control socket.
 
+pub mod admin;
 mod calls;
+mod compare;
+mod inbox;
 mod links;
+pub mod news;
 mod pages;
 mod people;
 mod report;
@@ -26,6 +31,7 @@ use truca_core::id::NodeId;
 use truca_core::name::Name;
 use truca_core::signal::call::{Calls, SessionId};
 use truca_core::wire::bytes::Bytes;
+use truca_core::wire::node::Device;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
 use state::Saved;
@@ -40,6 +46,9 @@ const SYNC_SOON: Duration = Duration::from_secs(2);
 const SAVE_DELAY: Duration = Duration::from_secs(5);
 /// How long no second write follows the first.
 const SAVE_PERIOD: Duration = Duration::from_secs(60);
+/// How often at most this node outdoes a record of its own that it does not know. Two machines with one key
+/// would otherwise do nothing else.
+const RENEW_PERIOD: Duration = Duration::from_secs(10);
 
 /// The node's secrets and its source of randomness.
 pub trait Keys {
@@ -102,6 +111,9 @@ enum Job {
     Windows,
     Session(SessionId),
     Dial(SocketAddr),
+    Reach(NodeId),
+    Learn,
+    Renew,
     Sync,
     Save,
     LinkIdle(LinkId),
@@ -118,6 +130,9 @@ pub struct Node<K> {
     calls: Calls,
     alive: BTreeSet<NodeId>,
     fallen: BTreeSet<NodeId>,
+    /// How often a member was declared dead.
+    deaths: u32,
+    inbox: inbox::Inbox,
     links: links::Links,
     pages: pages::Pages,
     jobs: BTreeSet<(Time, Job)>,
@@ -127,6 +142,11 @@ pub struct Node<K> {
     sync_at: Time,
     save_at: Option<Time>,
     saved_at: Option<Time>,
+    /// The newest counter and boot that an earlier life of this node, or a copy of it, is known to have used.
+    ahead: (u32, u32),
+    /// Whether it waits to be outdone.
+    renewing: bool,
+    renewed_at: Option<Time>,
     /// Reasons for refusing records that were logged already: a flood must not fill the log.
     logged: BTreeSet<Refused>,
 }
@@ -141,7 +161,10 @@ impl<K: Keys> Node<K> {
         let secret = keys.agreement_secret();
         let boot = saved.boot.wrapping_add(1);
         let generation = saved.generation.wrapping_add(1);
-        let limits = Limits { accounts_per_home: settings.max_accounts, ..Limits::default() };
+        // what the owner allows at home says nothing of other homes: all directories must agree
+        let defaults = Limits::default();
+        let accounts_per_home = defaults.accounts_per_home.max(settings.max_accounts);
+        let limits = Limits { accounts_per_home, ..defaults };
         let body = NodeBody {
             point: Bytes(point),
             agreement: Bytes(Gossip::agreement(secret)),
@@ -162,6 +185,8 @@ impl<K: Keys> Node<K> {
             calls: Calls::new(),
             alive: BTreeSet::from([id]),
             fallen: BTreeSet::new(),
+            deaths: 0,
+            inbox: inbox::Inbox::default(),
             links: links::Links::default(),
             pages: pages::Pages::default(),
             jobs: BTreeSet::new(),
@@ -171,6 +196,9 @@ impl<K: Keys> Node<K> {
             sync_at: Time::ZERO,
             save_at: None,
             saved_at: None,
+            ahead: (0, 0),
+            renewing: false,
+            renewed_at: None,
             logged: BTreeSet::new(),
             keys,
             settings,
@@ -208,6 +236,11 @@ impl<K: Keys> Node<K> {
         &self.alive
     }
 
+    /// How often a member was declared dead, as far as this node heard.
+    pub fn deaths(&self) -> u32 {
+        self.deaths
+    }
+
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -229,6 +262,9 @@ impl<K: Keys> Node<K> {
                 Job::Windows => self.update_windows(now),
                 Job::Session(session) => self.session_due(now, session),
                 Job::Dial(address) => self.dial_due(now, address),
+                Job::Reach(id) => self.reach_again(now, id),
+                Job::Learn => self.learn_some(now),
+                Job::Renew => self.renew_due(now),
                 Job::Sync => self.sync_due(now),
                 Job::LinkIdle(link) => self.link_idle(now, link),
                 Job::Save => self.save_due(now),
@@ -239,8 +275,19 @@ impl<K: Keys> Node<K> {
 
     /// A membership datagram came in.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, payload: &[u8]) {
+        let before = self.refused_datagrams();
         self.gossip.handle_datagram(now, from, payload);
+        if before == 0 && self.refused_datagrams() > 0 {
+            log::warn!(
+                "refused a membership datagram from {from} (counted from now on, see `trucad ctl status`)"
+            );
+        }
         self.settle(now);
+    }
+
+    fn refused_datagrams(&self) -> u32 {
+        let counters = self.gossip.counters();
+        counters.malformed | counters.forged | counters.unreadable
     }
 
     /// The addresses or the name of this node changed.
@@ -295,6 +342,7 @@ impl<K: Keys> Node<K> {
                 if self.alive.remove(&id) {
                     log::info!("{} ({id}) is down", self.directory.node_name(&id));
                     self.fallen.insert(id);
+                    self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
                     self.windows_soon(now);
                 }
@@ -304,9 +352,7 @@ impl<K: Keys> Node<K> {
                     }
                 }
             }
-            gossip::Output::Arrived(record) => {
-                self.learn(now, &record);
-            }
+            gossip::Output::Arrived(record) => self.take_in(now, record),
             gossip::Output::Unknown(from) => {
                 match from {
                     Some(from) => self.candidate(now, from, None, "datagram"),
@@ -321,18 +367,24 @@ impl<K: Keys> Node<K> {
     fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
         match self.directory.merge(encoded) {
             Ok(Merged::New(key)) => {
-                self.gossip.spread(encoded);
+                self.gossip.spread(now, encoded);
                 match key {
                     Key::Node(id) if id != self.id => self.introduce(id),
                     Key::Account(address) if address.home == self.id => self.save_soon(now),
+                    Key::Attachment(address, device) => self.attached_elsewhere(&Device { address, device }),
                     _ => {}
                 }
                 self.windows_soon(now);
                 true
             }
             Ok(Merged::Known) => false,
-            Ok(Merged::Ahead(counter)) => {
-                self.renew_record(now, counter);
+            Ok(Merged::Ahead { counter, boot }) => {
+                self.ahead = (self.ahead.0.max(counter), self.ahead.1.max(boot));
+                if !self.renewing {
+                    self.renewing = true;
+                    let at = self.renewed_at.map_or(now, |at| now.max(at + RENEW_PERIOD));
+                    self.jobs.insert((at, Job::Renew));
+                }
                 false
             }
             Err(why) => {
@@ -378,10 +430,24 @@ impl<K: Keys> Node<K> {
         self.record = sign_node(&self.keys, body);
         let encoded = Record::Node(self.record.clone()).encode();
         if self.directory.replace_own_node(self.record.clone()) {
-            self.gossip.spread(&encoded);
+            self.gossip.spread(now, &encoded);
         }
         self.save_soon(now);
         self.windows_soon(now);
+    }
+
+    /// Outdoes what an earlier life of this node has said. If that life may have used this boot, its attachments
+    /// would be taken for ours: then this node counts as started anew, and its pages sign in again.
+    fn renew_due(&mut self, now: Time) {
+        self.renewing = false;
+        self.renewed_at = Some(now);
+        let (counter, boot) = self.ahead;
+        if boot >= self.record.body.boot {
+            log::warn!("this node is known with a later start than it remembers: was its flash lost?");
+            self.record.body.boot = boot.wrapping_add(1);
+            self.end_sessions(now);
+        }
+        self.renew_record(now, counter);
     }
 
     // Writing to flash: soon after a change, and then not again for a minute.
@@ -439,3 +505,6 @@ fn sign_node(keys: &impl Keys, body: NodeBody) -> NodeRecord {
     let signature = Bytes(keys.sign(&NodeRecord::to_sign(&body)));
     NodeRecord { body, signature }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,6 +59,14 @@ impl<K: Keys> Node<K> {
             }
             None => {}
         }
+        let own = Device { address: address.clone(), device };
+        if self.pages.session_of(&own).is_none()
+            && (self.pages.sessions.len() >= self.settings.max_sessions
+                || self.pages.of_account(&address) >= self.settings.max_sessions_per_account)
+        {
+            // said before an account is made that could not be used
+            return Err(fail(Code::Full, "this node has as many people as it can carry"));
+        }
         let counter = request.attachment.counter;
         let last = self.directory.attachment(&address, device).map_or(0, |attachment| attachment.counter);
         if counter <= last || counter == u32::MAX {
@@ -102,7 +110,6 @@ impl<K: Keys> Node<K> {
             log::info!("a new account was made");
             log::debug!("the new account is {address}");
         }
-        let own = Device { address, device };
         Ok(Signed { own, display, created, here: Record::Attachment(here).encode(), gone })
     }
 

@@ -6,11 +6,15 @@
 //! node records of the directory; members without one are kept but can be neither heard nor spoken to, and
 //! are reported by [`Output::Unknown`], so that the node can ask for their record.
 //!
+//! Bounds: [`MAX_STRANGERS`] members without a record, [`MAX_BACKLOG`] records that wait to ride along. Members
+//! with a record are bounded by the directory.
+//!
 //! **Detection time**: a dead member is probed within about 2 periods, suspected at the end of that period,
-//! and declared dead [`SUSPECT`] later: 12 s typically, 20 s at worst at 100 nodes with 5 % loss.
+//! and declared dead [`SUSPECT`] later: 14 s typically, 20 s at worst at 100 nodes with 5 % loss.
 
 pub mod seal;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -19,8 +23,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use foca::{
-    BroadcastHandler, Config, Foca, Identity, Invalidates, OwnedNotification, PeriodicParams, PostcardCodec,
-    Timer,
+    BroadcastHandler, Codec, Config, Foca, Header, Identity, Invalidates, Message, OwnedNotification,
+    PeriodicParams, PostcardCodec, Timer,
 };
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -31,19 +35,35 @@ use crate::Time;
 use crate::id::NodeId;
 
 /// How often one member is probed.
-pub const PROBE_PERIOD: Duration = Duration::from_millis(2_000);
+pub const PROBE_PERIOD: Duration = Duration::from_millis(3_000);
 /// How long a direct answer may take before others are asked to try: two radio hops with retries.
-pub const PROBE_RTT: Duration = Duration::from_millis(700);
+pub const PROBE_RTT: Duration = Duration::from_millis(900);
 /// How long a suspect may refute before it is declared dead.
-pub const SUSPECT: Duration = Duration::from_secs(8);
+pub const SUSPECT: Duration = Duration::from_secs(7);
 /// Stated bound on the time until a death is known everywhere, up to 100 nodes.
 pub const DETECTION: Duration = Duration::from_secs(20);
+/// The same for up to 1,000 nodes.
+pub const DETECTION_CITY: Duration = Duration::from_secs(30);
+/// How long news waits for more news before it is sent on, and how long the next round waits: a record crosses a
+/// city in a few of these, and a quiet mesh sends nothing.
+const NEWS_DELAY: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(120));
 /// Largest datagram: fits the smallest IPv6 MTU (1,280) with its headers.
 pub const MAX_DATAGRAM: usize = 1_232;
 /// Largest record that can ride along: what a datagram holds beside a header with two identities.
 pub const MAX_ITEM: usize = 1_000;
 /// Most records waiting to ride along; above it the oldest news waits for the comparison over links instead.
 pub const MAX_BACKLOG: usize = 256;
+
+/// Most members that others speak of and whose records we do not have. Further ones are not told to foca, which
+/// has no bound of its own: one hostile member could invent them by the thousand.
+pub const MAX_STRANGERS: usize = 512;
+/// How long foca remembers a dead member.
+const REMEMBER: Duration = Duration::from_secs(3_600);
+/// A stranger of whom nobody has spoken for so long is forgotten by foca too: alive it would have been spoken
+/// of, and dead it is over [`REMEMBER`].
+const STRANGER: Duration = Duration::from_secs(2 * 3_600);
+/// How often strangers are looked through at most.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// The first 8 bytes of a node id: what fits a datagram. Finding another key for the same 8 bytes takes 2⁶⁴
 /// tries, and would still need the victim's record to be forgotten everywhere first.
@@ -178,6 +198,8 @@ pub struct Counters {
     pub forged: u32,
     /// Authentic, but foca could not read it.
     pub unreadable: u32,
+    /// Members that were not let in because too many have no record.
+    pub strangers: u32,
     /// Records that were too large or too many to ride along.
     pub not_spread: u32,
 }
@@ -188,8 +210,17 @@ pub struct Gossip {
     foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
     arrived: Rc<RefCell<Vec<Vec<u8>>>>,
     peers: BTreeMap<Short, Peer>,
+    /// Members without a record, and when they were last spoken of.
+    strangers: BTreeMap<Short, Time>,
+    strangers_swept: Time,
     timers: BTreeMap<(Time, u32), Timer<Member>>,
+    /// The timer that forgets a dead member, of which foca starts another one whenever it hears of a newer
+    /// generation: only the last has something to do.
+    removals: BTreeMap<Short, (Time, u32)>,
     timer_count: u32,
+    /// When the next round of news is due, and when the last one was.
+    news_at: Option<Time>,
+    news_last: Option<Time>,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
@@ -212,8 +243,13 @@ impl Gossip {
             foca: Foca::with_custom_broadcast(identity, config(), rng, PostcardCodec, mailbox),
             arrived,
             peers: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            strangers_swept: Time::ZERO,
             timers: BTreeMap::new(),
+            removals: BTreeMap::new(),
             timer_count: 0,
+            news_at: None,
+            news_last: None,
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -246,6 +282,7 @@ impl Gossip {
                 peer.addresses = addresses;
             }
             None => {
+                self.strangers.remove(&short(id));
                 self.peers.insert(short(id), Peer { id, agreement, key: None, address: first, addresses });
                 // foca may have known it for longer than we could hear it
                 if self.is_alive(id) {
@@ -274,14 +311,18 @@ impl Gossip {
         self.carry_out(now, effects);
     }
 
-    /// Lets a record ride along with membership datagrams.
-    pub fn spread(&mut self, record: &[u8]) {
+    /// Lets a record ride along with membership datagrams, and sends it to some members soon.
+    pub fn spread(&mut self, now: Time, record: &[u8]) {
         if record.len() > MAX_ITEM || self.foca.custom_broadcast_backlog() >= MAX_BACKLOG {
             self.counters.not_spread = self.counters.not_spread.wrapping_add(1);
             return;
         }
         // the only error is that of our own mailbox, which has none
         let _ = self.foca.add_broadcast(record);
+        if self.news_at.is_none() {
+            let again = self.news_last.map_or(now, |last| last + NEWS_DELAY.1);
+            self.news_at = Some(again.max(now + NEWS_DELAY.0));
+        }
     }
 
     /// A datagram came in. Everything that is not from a known node with its pair key is dropped before foca
@@ -307,7 +348,8 @@ impl Gossip {
         }
         let mut effects = Effects::default();
         let before = self.generation();
-        let read = self.foca.handle_data(payload, &mut effects);
+        let payload = self.without_strangers(now, payload);
+        let read = self.foca.handle_data(&payload, &mut effects);
         if read.is_err_and(|error| !matches!(error, foca::Error::DataFromOurselves)) {
             self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
         }
@@ -322,17 +364,30 @@ impl Gossip {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
+            let place = *entry.key();
             let timer = entry.remove();
+            if let Timer::RemoveDown(member) = &timer
+                && self.removals.get(&member.short) == Some(&place)
+            {
+                self.removals.remove(&member.short);
+            }
             let mut effects = Effects::default();
             // foca's errors here mean a timer that came late; it goes on by itself
             let _ = self.foca.handle_timer(timer, &mut effects);
+            self.carry_out(now, effects);
+        }
+        if self.news_at.is_some_and(|at| at <= now) {
+            (self.news_at, self.news_last) = (None, Some(now));
+            let mut effects = Effects::default();
+            let _ = self.foca.gossip(&mut effects);
             self.carry_out(now, effects);
         }
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.first_key_value().map(|((at, _), _)| *at)
+        let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
+        timer.into_iter().chain(self.news_at).min()
     }
 
     /// What is to be done next.
@@ -372,10 +427,63 @@ impl Gossip {
         &self.counters
     }
 
+    /// Takes those members out of a payload of which there are too many already. What does not read is left
+    /// to foca, which refuses it.
+    fn without_strangers<'a>(&mut self, now: Time, payload: &'a [u8]) -> Cow<'a, [u8]> {
+        let mut rest = payload;
+        let Ok(header): Result<Header<Member>, _> = PostcardCodec.decode_header(&mut rest) else {
+            return payload.into();
+        };
+        let head = &payload[..payload.len() - rest.len()];
+        let Some((count, mut rest)) = rest.split_first_chunk::<2>() else { return payload.into() };
+        if header.message == Message::Broadcast {
+            return payload.into();
+        }
+        let (mut kept, mut members) = (0u16, Vec::new());
+        for _ in 0..u16::from_be_bytes(*count) {
+            let before = rest;
+            let Ok(member): Result<foca::Member<Member>, _> = PostcardCodec.decode_member(&mut rest) else {
+                return payload.into();
+            };
+            if self.admits(now, member.id().short) {
+                kept += 1;
+                members.extend_from_slice(&before[..before.len() - rest.len()]);
+            } else {
+                self.counters.strangers = self.counters.strangers.wrapping_add(1);
+            }
+        }
+        if kept == u16::from_be_bytes(*count) {
+            return payload.into();
+        }
+        [head, &kept.to_be_bytes(), &members, rest].concat().into()
+    }
+
+    /// Whether foca may hear of a member.
+    fn admits(&mut self, now: Time, member: Short) -> bool {
+        if member == self.foca.identity().short || self.peers.contains_key(&member) {
+            return true;
+        }
+        if self.strangers.len() >= MAX_STRANGERS && now >= self.strangers_swept + SWEEP {
+            self.strangers_swept = now;
+            self.strangers.retain(|_, spoken_of| *spoken_of + STRANGER > now);
+        }
+        if self.strangers.len() < MAX_STRANGERS || self.strangers.contains_key(&member) {
+            self.strangers.insert(member, now);
+            return true;
+        }
+        false
+    }
+
     fn carry_out(&mut self, now: Time, effects: Effects) {
         for (after, timer) in effects.timers {
             self.timer_count = self.timer_count.wrapping_add(1);
-            self.timers.insert((now + after, self.timer_count), timer);
+            let place = (now + after, self.timer_count);
+            if let Timer::RemoveDown(member) = &timer
+                && let Some(before) = self.removals.insert(member.short, place)
+            {
+                self.timers.remove(&before);
+            }
+            self.timers.insert(place, timer);
         }
         for change in effects.changes {
             let (member, up) = match change {
@@ -412,10 +520,10 @@ fn config() -> Config {
         num_indirect_probes: NonZeroUsize::MIN.saturating_add(2),
         max_transmissions: NonZeroU8::MIN.saturating_add(9),
         suspect_to_down_after: SUSPECT,
-        remove_down_after: Some(Duration::from_secs(3_600)),
+        remove_down_after: Some(REMEMBER),
         max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - 1),
         notify_down_members: true,
-        periodic_announce: some(30_000, 1),
+        periodic_announce: some(120_000, 1),
         periodic_announce_to_down_members: some(15_000, 2),
         periodic_gossip: some(300, 3),
     }
