@@ -35,8 +35,8 @@ bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|s
 
 sim: web ## Many nodes in virtual time: figures in target/sim/results.jsonl; SIM_NODES="50 100"
 	@tools/need.sh rust
-	@mkdir -p $(TARGET)/sim && rm -f $(TARGET)/sim/results.jsonl
-	SIM_OUT=$(abspath $(TARGET))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
+	@mkdir -p $(BUILT)/sim && rm -f $(BUILT)/sim/results.jsonl
+	SIM_OUT=$(abspath $(BUILT))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
 	  cargo test --locked --release -p truca-tests --test sim -- --nocapture
 
 size: web ## Sizes of the daemon as it goes on a router

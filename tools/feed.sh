@@ -30,7 +30,7 @@ for file in "$dist"/truca_*.ipk; do
   mkdir -p "$to"
   cp "$file" "$dist"/luci-app-truca_*_all.ipk "$to/"
   for package in "$to"/*.ipk; do entry "$package"; done >"$to/Packages"
-  gzip -9nk "$to/Packages"
+  libdeflate-gzip -12 -c <"$to/Packages" >"$to/Packages.gz"
   if [ -z "${USIGN_KEY:-}" ]; then
     echo "feed: $to is not signed: USIGN_KEY names no key"
   elif ! command -v usign >/dev/null; then
