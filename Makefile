@@ -5,14 +5,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run test unit e2e bench sim size fuzz lint web daemon lab-up lab-down lab-shell clean
 
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEB := daemon/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
   $(wildcard $(WEB)/*.html $(WEB)/*.ts $(WEB)/tsconfig*.json)
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+	  printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 run: daemon ## Two federated nodes on this machine, until Ctrl-C; LAN=1 lets phones of the same Wi-Fi in
 	@exec tools/run.sh
@@ -31,11 +31,13 @@ bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|s
 	cargo build --locked --release -p truca-tests --bins
 	cargo build --locked --release -p trucad
 	cargo build --locked --profile openwrt -p trucad
-	TRUCA_OPENWRT=$(TARGET)/openwrt/trucad BENCH_OUT=$(TARGET)/bench/results.jsonl $(TARGET)/release/bench $(BENCH)
+	TRUCA_OPENWRT=$(BUILT)/openwrt/trucad BENCH_OUT=$(BUILT)/bench/results.jsonl $(BUILT)/release/bench $(BENCH)
 
-sim: web ## Many nodes in virtual time; SEED=N repeats a run
+sim: web ## Many nodes in virtual time: figures in target/sim/results.jsonl; SIM_NODES="50 100"
 	@tools/need.sh rust
-	cargo test --locked --release -p truca-tests --test sim -- --nocapture
+	@mkdir -p $(BUILT)/sim && rm -f $(BUILT)/sim/results.jsonl
+	SIM_OUT=$(abspath $(BUILT))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
+	  cargo test --locked --release -p truca-tests --test sim -- --nocapture
 
 size: web ## Sizes of the daemon as it goes on a router
 	@tools/need.sh rust
@@ -73,5 +75,9 @@ lab-down: ## Takes it away
 lab-shell: ## A shell inside: NODE=n1 is a router, NODE=c1 the laptop behind it
 	@tests/lab/lab.sh shell $(NODE)
 
+include cross/make.mk
+include openwrt-feed/make.mk
+include luci-app/make.mk
+
 clean: ## Removes everything that was built
-	rm -rf $(TARGET) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots daemon/fuzz/target
+	rm -rf $(BUILT) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots luci-app/check/node_modules luci-app/check/build daemon/fuzz/target

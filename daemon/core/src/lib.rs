@@ -6,11 +6,12 @@
 //! part testable in virtual time, and the same on a laptop and on a big-endian router.
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
-//! Binding requests, [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings
-//! people, [`ubus`] speaks with OpenWrt's bus. [`directory`], [`gossip`] and [`signal`] never import one
-//! another: the daemon's node moves events between them.
+//! Binding requests, [`discovery`] knows which addresses to try, [`directory`] keeps signed records, [`gossip`]
+//! knows who is alive, [`signal`] rings people, [`ubus`] speaks with OpenWrt's bus. [`directory`], [`gossip`] and
+//! [`signal`] never import one another: the daemon's node moves events between them.
 
 pub mod directory;
+pub mod discovery;
 pub mod gossip;
 pub mod id;
 pub mod name;
