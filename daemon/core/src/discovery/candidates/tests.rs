@@ -193,7 +193,7 @@ fn own_avoided_and_loopback_addresses_are_never_tried() {
     let mut table = Candidates::new(10, false);
     let local = Lead { address: "127.0.0.1:8443".parse().unwrap(), id: None, told: true };
     table.set_avoided(
-        vec![address(1).ip()],
+        vec![address(1)],
         vec![("10.0.1.0".parse().unwrap(), 24), ("fd00::".parse().unwrap(), 8)],
     );
     let v6 = Lead { address: "[fd12::1]:8443".parse().unwrap(), id: None, told: true };
