@@ -5,7 +5,7 @@
 //! of every input, beside not panicking. To add one: a function here, a line in [`ENTRIES`], a target, a
 //! `[[bin]]` and seeds in `daemon/fuzz`; the corpus test says what is missing.
 
-mod bench;
+pub(crate) mod bench;
 
 use std::{net::SocketAddr, path::Path};
 

@@ -5,10 +5,11 @@ use std::{fmt::Display, io::Write as _, path::Path, process::ExitCode};
 use trucad::host::{
     args::{self, Command},
     config::{Config, DEFAULT_FILE, Overrides},
-    ctl, log,
+    ctl, fault, log,
 };
 
 fn main() -> ExitCode {
+    fault::watch();
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(overrides)) => match load(&overrides) {
             Ok(config) => {

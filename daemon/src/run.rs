@@ -32,6 +32,7 @@ use crate::mesh::link::{self, Links};
 use crate::mesh::sources::{self, Sources};
 use crate::mesh::{membership, stun};
 use crate::node::{Keys, Node, Output, Settings};
+use crate::outbox::{Outbox, Waiting, Weigh};
 use crate::page::site::Site;
 use crate::tls::{Tls, certificate};
 
@@ -39,6 +40,9 @@ use crate::tls::{Tls, certificate};
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 /// How many events are handled before outputs are carried out.
 const BATCH: usize = 64;
+/// Most bytes that wait to be written to all pages, and to all links: what a router of 64 MiB can spare.
+const MAX_PAGES_WAIT: usize = 8 * 1024 * 1024;
+const MAX_LINKS_WAIT: usize = 4 * 1024 * 1024;
 /// How long goodbyes may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -122,8 +126,8 @@ struct Running {
     fingerprint: String,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
-    pages: BTreeMap<PageId, mpsc::Sender<PageOut>>,
-    links: BTreeMap<LinkId, mpsc::Sender<LinkOut>>,
+    pages: BTreeMap<PageId, Outbox<PageOut>>,
+    links: BTreeMap<LinkId, Outbox<LinkOut>>,
     sockets: membership::Sockets,
     doors: Rc<listen::Shared>,
     stun_counters: stun::SharedCounters,
@@ -264,18 +268,10 @@ impl Running {
                 Output::Datagram { to, payload } => self.sockets.send(to, &payload),
                 Output::Dial(address) => link::dial(address, &self.doors.links),
                 Output::Page(page, out) => {
-                    let sent = self.pages.get(&page).map(|queue| queue.try_send(out));
-                    if let Some(Err(TrySendError::Full(_))) = sent {
-                        log::debug!("a page does not read what it is sent");
-                        self.pages.remove(&page);
-                    }
+                    send(&mut self.pages, page, out, &self.doors.site.waiting, MAX_PAGES_WAIT);
                 }
                 Output::Link(link, out) => {
-                    let sent = self.links.get(&link).map(|queue| queue.try_send(out));
-                    if let Some(Err(TrySendError::Full(_))) = sent {
-                        log::debug!("a node does not read what it is sent");
-                        self.links.remove(&link);
-                    }
+                    send(&mut self.links, link, out, &self.doors.links.waiting, MAX_LINKS_WAIT);
                 }
                 Output::Save(saved) => {
                     let state = self.config.state.clone();
@@ -464,6 +460,25 @@ impl Running {
     }
 }
 
+/// Queues a message for a page or a link. Who does not take what it is sent is cut off: this one when its queue
+/// is full, the fullest when all together hold more than `most` bytes.
+fn send<Id: Ord + Copy, T: Weigh>(
+    queues: &mut BTreeMap<Id, Outbox<T>>,
+    to: Id,
+    message: T,
+    waiting: &Waiting,
+    most: usize,
+) {
+    let Some(queue) = queues.get(&to) else { return };
+    let full = matches!(queue.try_send(message), Err(TrySendError::Full(_))).then_some(to);
+    let fullest = || queues.iter().max_by_key(|(_, queue)| queue.bytes()).map(|(id, _)| *id);
+    let slow = full.or_else(|| (waiting.bytes() > most).then(fullest).flatten());
+    if let Some(queue) = slow.and_then(|slow| queues.remove(&slow)) {
+        log::debug!("somebody does not read what it is sent, and is cut off");
+        queue.cut();
+    }
+}
+
 fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
     let peer = |peer: &Peer| Some((SocketAddr::new(peer.host.parse().ok()?, peer.port), peer.id));
     Ok(Settings {
@@ -521,4 +536,31 @@ fn plan(config: &Config, id: NodeId) -> sources::Plan {
 fn rss_kib() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbox;
+
+    #[test]
+    fn who_reads_least_is_cut_off_when_all_together_hold_too_much() {
+        let waiting = Waiting::default();
+        let (mut queues, mut inlets) = (BTreeMap::new(), Vec::new());
+        for n in 0..3 {
+            let (out, inlet) = outbox::open(&waiting);
+            queues.insert(LinkId(n), out);
+            inlets.push(inlet);
+        }
+        let mut sent = |to, bytes| {
+            send(&mut queues, LinkId(to), LinkOut::Frame(vec![0; bytes]), &waiting, 1_000);
+            assert!(waiting.bytes() <= 1_000, "bounded");
+            queues.keys().map(|link| link.0).collect::<Vec<_>>()
+        };
+        assert_eq!(sent(0, 500), [0, 1, 2]);
+        assert_eq!(sent(1, 200), [0, 1, 2]);
+        assert_eq!(sent(2, 300), [1, 2], "the fullest makes room, not the last");
+        assert_eq!(sent(2, 1_000), [1], "also when it is the last");
+        assert!(sent(1, 1_000).is_empty(), "even when it is the only one");
+    }
 }

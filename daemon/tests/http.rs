@@ -307,7 +307,7 @@ async fn a_page_talks_with_the_node_over_its_socket() {
         socket.send(Message::text("hola")).await.unwrap();
         let Some(Event::PageText { page: from, text }) = house.events.recv().await else { panic!() };
         assert_eq!((from, text.as_str()), (page, "hola"));
-        out.send(PageOut::Text("adéu".repeat(10_000))).await.unwrap();
+        out.try_send(PageOut::Text("adéu".repeat(10_000))).unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("adéu".repeat(10_000)));
         assert_eq!(house.shared.site.counters.sockets.get(), 1);
         socket.close(None).await.unwrap();
@@ -481,11 +481,11 @@ async fn two_nodes_link_and_each_knows_the_others_key() {
             panic!("torre was dialled")
         };
         assert_eq!(point, casa.identity.point());
-        out.send(LinkOut::Frame(vec![5; 65_536])).await.unwrap();
+        out.try_send(LinkOut::Frame(vec![5; 65_536])).unwrap();
         let Some(Event::LinkFrame { link, frame }) = torre.events.recv().await else { panic!() };
         assert_eq!((link, frame.len()), (theirs, 65_536));
-        back.send(LinkOut::Frame(b"hola".to_vec())).await.unwrap();
-        back.send(LinkOut::Close).await.unwrap();
+        back.try_send(LinkOut::Frame(b"hola".to_vec())).unwrap();
+        back.try_send(LinkOut::Close).unwrap();
         let Some(Event::LinkFrame { link, frame }) = casa.events.recv().await else { panic!() };
         assert_eq!((link, frame.as_slice()), (ours, &b"hola"[..]));
         assert!(matches!(casa.events.recv().await, Some(Event::LinkClosed { link }) if link == ours));

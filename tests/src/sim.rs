@@ -89,6 +89,8 @@ struct Host {
     told: BTreeMap<PageId, Vec<Value>>,
     sent_bytes: u64,
     sent_datagrams: u64,
+    /// Of frames, both ways.
+    link_bytes: u64,
 }
 
 struct Queued(Time, u64, Arrival);
@@ -163,6 +165,7 @@ impl Mesh {
                 told: BTreeMap::new(),
                 sent_bytes: 0,
                 sent_datagrams: 0,
+                link_bytes: 0,
             })
             .collect();
         Self {
@@ -271,6 +274,11 @@ impl Mesh {
         (self.hosts[host].sent_datagrams, self.hosts[host].sent_bytes)
     }
 
+    /// Bytes of frames that a host has sent and received over links, without TLS and TCP.
+    pub fn over_links(&self, host: usize) -> u64 {
+        self.hosts[host].link_bytes
+    }
+
     fn push(&mut self, after: Duration, arrival: Arrival) {
         self.count += 1;
         self.queue.push(Reverse(Queued(self.now + after, self.count, arrival)));
@@ -339,6 +347,9 @@ impl Mesh {
                         tamper(&mut self.rng, &mut frame);
                     }
                     let node = if link.0.is_multiple_of(2) { other } else { dialler };
+                    for end in [host, node] {
+                        self.hosts[end].link_bytes += frame.len() as u64 + 4;
+                    }
                     self.push(delay, Arrival::Frame { node, link: LinkId(link.0 ^ 1), frame });
                 }
                 Output::Link(link, LinkOut::Close) => self.close(link.0 / 2),

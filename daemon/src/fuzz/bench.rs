@@ -1,4 +1,4 @@
-//! A node on the bench for the entries that need one: known keys, a link that has said hello, pages that have
+//! A node on the bench, for the entries that need one and for tests of the node: known keys, a link that has said hello, pages that have
 //! signed in.
 //!
 //! An input is a script: for the binary entries a sequence of `length (2, big-endian) ‖ bytes`, each of which is
@@ -21,6 +21,13 @@ use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{Frame, MAX_FRAME, VERSION};
 use truca_core::wire::page::{MAX_MESSAGE, Request};
 
+#[cfg(test)]
+use truca_core::directory::record::{Account, AccountBody, Attachment, Status};
+#[cfg(test)]
+use truca_core::id::DeviceId;
+#[cfg(test)]
+use truca_core::name::Address;
+
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::node::{Keys, Node, Output, Settings, state::Saved};
 
@@ -31,15 +38,15 @@ const POINTS: [&str; 3] = [
     "045ecbe4d1a6330a44c8f7ef951d4bf165e6c6b721efada985fb41661bc6e7fd6c8734640c4998ff7e374b06ce1a64a2ecd82ab036384fb83d9a79b127a27d5032",
 ];
 /// The node on the bench, the node that talks to it and the people's devices, by key.
-const OWN: u8 = 1;
-const OTHER: u8 = 2;
+pub(crate) const OWN: u8 = 1;
+pub(crate) const OTHER: u8 = 2;
 const DEVICES: [u8; 2] = [2, 3];
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A key pair whose secret is a small number, and no randomness at all.
 #[derive(Clone, Copy)]
-struct BenchKeys(u8);
+pub(crate) struct BenchKeys(pub(crate) u8);
 
 impl Keys for BenchKeys {
     fn point(&self) -> NodePoint {
@@ -72,15 +79,15 @@ impl Keys for BenchKeys {
     }
 }
 
-fn id(key: u8) -> NodeId {
+pub(crate) fn id(key: u8) -> NodeId {
     NodeId::of_point(&BenchKeys(key).point())
 }
 
-fn address(key: u8) -> SocketAddr {
+pub(crate) fn address(key: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, key], 8443))
 }
 
-fn node_record(key: u8, counter: u32) -> Vec<u8> {
+pub(crate) fn node_record(key: u8, counter: u32) -> Vec<u8> {
     let keys = BenchKeys(key);
     let body = NodeBody {
         point: Bytes(keys.point()),
@@ -97,7 +104,33 @@ fn node_record(key: u8, counter: u32) -> Vec<u8> {
     Record::Node(NodeRecord { body, signature }).encode()
 }
 
-fn node() -> Node<BenchKeys> {
+/// The account of a person whose device has this key.
+#[cfg(test)]
+pub(crate) fn account_record(home: u8, name: &str, device: u8) -> Vec<u8> {
+    let body = AccountBody {
+        home: id(home),
+        name: name.parse().expect("a name"),
+        display: name.parse().expect("a display name"),
+        devices: vec![DeviceId::of_point(&BenchKeys(device).point())],
+        counter: 1,
+        flags: 0,
+    };
+    let signature = Bytes(BenchKeys(home).sign(&Account::to_sign(&body)));
+    Record::Account(Account { body, signature }).encode()
+}
+
+/// What a device says when it is attached to the node with the key `at`, which is the account's home.
+#[cfg(test)]
+pub(crate) fn attachment(at: u8, device: u8, name: &str) -> Vec<u8> {
+    let address: Address = format!("{name}@{}", id(at)).parse().expect("an address");
+    let text = Attachment::to_sign(&address, id(at), 1, 1, Status::Here);
+    let keys = BenchKeys(device);
+    let (point, signature) = (Bytes(keys.point()), Bytes(keys.sign(text.as_bytes())));
+    let (node, boot, counter, status) = (id(at), 1, 1, Status::Here);
+    Record::Attachment(Attachment { address, point, node, boot, counter, status, signature }).encode()
+}
+
+pub(crate) fn node() -> Node<BenchKeys> {
     let settings = Settings {
         name: "own".parse().expect("a name"),
         addresses: vec![address(OWN).ip()],
@@ -113,7 +146,7 @@ fn node() -> Node<BenchKeys> {
 }
 
 /// Takes what the node has to say, and checks that it could be sent.
-fn drain(node: &mut Node<BenchKeys>) -> Vec<Output> {
+pub(crate) fn drain(node: &mut Node<BenchKeys>) -> Vec<Output> {
     let outputs: Vec<Output> = std::iter::from_fn(|| node.poll_output()).collect();
     for output in &outputs {
         match output {
@@ -249,7 +282,7 @@ pub fn page_message(data: &[u8]) {
 }
 
 /// Signs one of the two people in.
-fn sign_in(node: &mut Node<BenchKeys>, person: usize) -> PageId {
+pub(crate) fn sign_in(node: &mut Node<BenchKeys>, person: usize) -> PageId {
     let page = PageId(1 + person as u32);
     node.page_opened(page, address(OWN));
     let home = id(OWN);
@@ -285,25 +318,12 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use truca_core::directory::record::{Account, AccountBody};
     use truca_core::directory::sync::Digest;
-    use truca_core::id::{CallId, DeviceId};
+    use truca_core::id::CallId;
     use truca_core::wire::node::{CallBody, CallFrame, Device, Introduction};
     use truca_core::wire::page::{Candidate, Description, Kind, Media, Presence, Reason};
 
     use super::*;
-
-    fn account_record(home: u8, name: &str, device: u8) -> Vec<u8> {
-        let body = AccountBody {
-            home: id(home),
-            name: name.parse().expect("a name"),
-            display: name.parse().expect("a display name"),
-            devices: vec![DeviceId::of_point(&BenchKeys(device).point())],
-            counter: 1,
-        };
-        let signature = Bytes(BenchKeys(home).sign(&Account::to_sign(&body)));
-        Record::Account(Account { body, signature }).encode()
-    }
 
     fn script(steps: &[Vec<u8>]) -> Vec<u8> {
         steps.iter().flat_map(|step| [&(step.len() as u16).to_be_bytes()[..], step].concat()).collect()
@@ -325,7 +345,7 @@ mod tests {
         nodes[0].introduce(id(OTHER), Gossip::agreement(key(OTHER)), vec![address(OTHER)]);
         nodes[1].introduce(id(OWN), Gossip::agreement(key(OWN)), vec![address(OWN)]);
         nodes[1].join(Time::ZERO, id(OWN), 1);
-        nodes[1].spread(&account_record(OTHER, "pep", 3));
+        nodes[1].spread(Time::ZERO, &account_record(OTHER, "pep", 3));
         let (mut said, mut raw) = (Vec::new(), Vec::new());
         for tenth in 0..300 {
             let now = SECOND / 10 * tenth;

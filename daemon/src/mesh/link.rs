@@ -15,7 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    event::{Event, LinkId, LinkOut, NodePoint, OUT_QUEUE},
+    event::{Event, LinkId, LinkOut, NodePoint},
+    outbox::{self, Inlet, Waiting},
     tls::{Stream, Tls},
 };
 
@@ -58,13 +59,15 @@ pub struct Links {
     pub tls: Rc<Tls>,
     /// What links have done.
     pub counters: Counters,
+    /// Bytes of frames that wait to be written.
+    pub waiting: Waiting,
     last: Cell<u32>,
 }
 
 impl Links {
     /// No links yet.
     pub fn new(events: mpsc::Sender<Event>, tls: Rc<Tls>) -> Self {
-        Self { events, tls, counters: Counters::default(), last: Cell::new(0) }
+        Self { events, tls, counters: Counters::default(), waiting: Waiting::default(), last: Cell::new(0) }
     }
 }
 
@@ -87,7 +90,8 @@ pub fn dial(address: SocketAddr, links: &Rc<Links>) {
 pub async fn serve(stream: Stream, point: NodePoint, remote: SocketAddr, dialled: bool, links: Rc<Links>) {
     links.last.set(links.last.get().wrapping_add(1));
     let link = LinkId(links.last.get());
-    let (out, queue) = mpsc::channel(OUT_QUEUE);
+    let (out, queue) = outbox::open(&links.waiting);
+    let cut_off = queue.cut_off();
     // An error means that the node is gone, and the process with it.
     if links.events.send(Event::LinkOpened { link, point, remote, dialled, out }).await.is_err() {
         return;
@@ -99,6 +103,7 @@ pub async fn serve(stream: Stream, point: NodePoint, remote: SocketAddr, dialled
     let ended = tokio::select! {
         ended = read_frames(reader, link, &links) => ended,
         ended = write_frames(writer, queue, &links.counters) => ended,
+        () = cut_off => Ok(()),
     };
     if let Err(why) = ended {
         log::debug!("link {} to {remote}: {why}", link.0);
@@ -164,10 +169,10 @@ async fn read_frame(
 
 async fn write_frames(
     mut stream: impl AsyncWrite + Unpin,
-    mut queue: mpsc::Receiver<LinkOut>,
+    mut queue: Inlet<LinkOut>,
     counters: &Counters,
 ) -> io::Result<()> {
-    // A dropped sender is the node's way to close a link whose queue is full.
+    // A dropped outbox is the node's way to close a link.
     while let Some(LinkOut::Frame(frame)) = queue.recv().await {
         if frame.len() > MAX_FRAME {
             log::error!("a frame of {} bytes was not sent: the limit is {MAX_FRAME}", frame.len());

@@ -14,7 +14,7 @@ use truca_core::directory::sync::Digest;
 use truca_core::id::NodeId;
 use truca_core::wire::node::{Frame, Item};
 
-use super::{Job, Keys, Node, SYNC_PERIOD};
+use super::{Job, Keys, Node, SYNC_PERIOD, SYNC_SOON};
 use crate::event::LinkId;
 
 /// Most items of comparisons that are under way, over all links: 1 MiB.
@@ -23,8 +23,11 @@ const MAX_ITEMS: usize = 65_536;
 const COMPARE_PAUSE: Duration = Duration::from_secs(1);
 /// How many `Want` frames may follow one comparison.
 const WANTS: u8 = 16;
-/// Most bytes of records sent at once: half of what a link's queue holds.
-const RECORDS_AN_ANSWER: usize = 2 * 1024 * 1024;
+/// Most bytes of records sent at once: more than a router checks between two comparisons, and so little that a
+/// dozen links that join at once do not fill what may wait for all (`run.rs`).
+const RECORDS_AN_ANSWER: usize = 256 * 1024;
+/// Most nodes that are being reached when another one is to be compared with.
+const MAX_REACHING: usize = 16;
 /// Most items in one frame.
 const ITEMS_A_FRAME: usize = 3_000;
 /// Bytes of records in one frame, about.
@@ -79,11 +82,16 @@ impl<K: Keys> Node<K> {
         items: Vec<Item>,
         more: bool,
     ) -> bool {
-        let waiting: usize = self.links.open.values().map(|link| link.comparing.items.len()).sum();
-        let Some(open) = self.links.open.get_mut(&link) else { return true };
-        if open.comparing.asked == 0 || waiting + items.len() > MAX_ITEMS {
+        if self.links.open.get(&link).is_none_or(|open| open.comparing.asked == 0) {
             return false;
         }
+        while self.waiting_items() + items.len() > MAX_ITEMS {
+            // who keeps most waiting makes room, so that one cannot keep all others from comparing
+            let most = self.links.open.iter().max_by_key(|(_, open)| open.comparing.items.len());
+            let Some(most) = most.map(|(most, _)| *most).filter(|most| *most != link) else { return false };
+            self.close_link(now, most);
+        }
+        let Some(open) = self.links.open.get_mut(&link) else { return true };
         open.comparing.items.extend(items);
         if !more {
             open.comparing.asked -= 1;
@@ -95,6 +103,10 @@ impl<K: Keys> Node<K> {
             }
         }
         true
+    }
+
+    fn waiting_items(&self) -> usize {
+        self.links.open.values().map(|open| open.comparing.items.len()).sum()
     }
 
     /// The other side wants records.
@@ -145,7 +157,9 @@ impl<K: Keys> Node<K> {
     pub(super) fn sync_with(&mut self, now: Time, id: NodeId) {
         match self.links.to(id) {
             Some(link) => self.compare(now, link),
-            None => self.reach(now, id, None, true),
+            None if self.links.reaching() < MAX_REACHING => self.reach(now, id, None, true),
+            // when half a mesh comes back at once, what one of them has the others mostly have too
+            None => self.sync_later(now, SYNC_SOON),
         }
     }
 
@@ -153,15 +167,13 @@ impl<K: Keys> Node<K> {
     pub(super) fn sync_later(&mut self, now: Time, period: Duration) {
         let at = self.jittered(now, period);
         if self.sync_at <= now || at < self.sync_at {
+            self.jobs.remove(&(self.sync_at, Job::Sync));
             self.sync_at = at;
             self.jobs.insert((at, Job::Sync));
         }
     }
 
     pub(super) fn sync_due(&mut self, now: Time) {
-        if self.sync_at > now {
-            return;
-        }
         let others: Vec<NodeId> = self.alive.iter().copied().filter(|id| *id != self.id).collect();
         if !others.is_empty() {
             let [a, b] = self.random();

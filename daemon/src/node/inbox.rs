@@ -21,7 +21,7 @@ const RECORDS_A_TURN: usize = 256;
 /// The pause between two turns, in which everything else is done.
 const PAUSE: Duration = Duration::from_millis(1);
 /// After so much news at once the other side may have had more than it was asked to send.
-const MUCH: u32 = 500;
+const MUCH: u32 = 300;
 
 #[derive(Debug, Default)]
 pub(super) struct Inbox {

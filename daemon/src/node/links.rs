@@ -5,7 +5,8 @@
 //! traffic is closed after [`LINK_IDLE`].
 //!
 //! Bounds: [`MAX_LINKS`], of which [`LINKS_A_NODE`] with one node; [`MAX_DIALS`] addresses remembered, of which
-//! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached.
+//! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached,
+//! [`MAX_WAITING_BYTES`] of frames for all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use truca_core::Time;
 use truca_core::directory::record::Record;
 use truca_core::id::NodeId;
-use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{CallFrame, Frame, VERSION};
 
 use super::compare::Comparing;
@@ -31,6 +31,8 @@ const MAX_DIALLING: usize = 16;
 const MAX_DIALS: usize = 256;
 /// Most frames that wait for one node.
 const MAX_WAITING: usize = 64;
+/// Most bytes of frames that wait for all nodes. A frame for which there is no room is undeliverable.
+const MAX_WAITING_BYTES: usize = 1024 * 1024;
 /// Most neighbours that are saved.
 const MAX_NEIGHBOURS: usize = 16;
 /// A link without traffic is closed after this.
@@ -43,6 +45,7 @@ const REACH_AGAIN: Duration = Duration::from_secs(5);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long an address that led to ourselves, or that failed and nobody insists on, is left alone.
 const FORGET: Duration = Duration::from_secs(300);
+
 #[derive(Debug)]
 pub(super) struct Link {
     id: NodeId,
@@ -65,6 +68,8 @@ struct Dial {
     insistent: bool,
     /// Whom the owner expects there.
     expect: Option<NodeId>,
+    /// Who answered there last.
+    found: Option<NodeId>,
     under_way: bool,
     failures: u32,
     due: Time,
@@ -97,6 +102,7 @@ pub(super) struct Links {
     reaching: BTreeMap<NodeId, Reach>,
     /// Nodes that are tried again because a call depends on them.
     reaching_again: BTreeSet<NodeId>,
+    /// By which hint a node was found: of nodes in the directory only, which bounds them.
     sources: BTreeMap<NodeId, &'static str>,
     pub(super) counters: Counters,
 }
@@ -125,6 +131,19 @@ impl Links {
             in_bytes: link.in_bytes,
             out_bytes: link.out_bytes,
         })
+    }
+
+    /// Whether another frame may wait until a node is reached.
+    fn can_wait(&self, id: NodeId, frame: &CallFrame) -> bool {
+        let waiting = self.reaching.values().flat_map(|reach| &reach.waiting);
+        let bytes: usize = waiting.map(|frame| frame.body.size()).sum();
+        let frames = self.reaching.get(&id).map_or(0, |reach| reach.waiting.len());
+        frames < MAX_WAITING && bytes + frame.body.size() <= MAX_WAITING_BYTES
+    }
+
+    /// How many nodes are being reached.
+    pub(super) fn reaching(&self) -> usize {
+        self.reaching.len()
     }
 
     pub(super) fn source(&self, id: NodeId) -> &'static str {
@@ -172,11 +191,17 @@ impl<K: Keys> Node<K> {
         {
             return;
         }
+        // the owner's peers are mentioned again and again: a member that is spoken to there is found already
+        let found = self.links.dials.get(&address).and_then(|dial| dial.found);
+        if found.is_some_and(|id| self.alive.contains(&id) && self.gossip.address(id) == Some(address)) {
+            return;
+        }
         let insistent = source == "peer";
         let dial = self.links.dials.entry(address).or_insert(Dial {
             source,
             insistent,
             expect: None,
+            found: None,
             under_way: false,
             failures: 0,
             due: now,
@@ -262,6 +287,9 @@ impl<K: Keys> Node<K> {
                 self.reach_next(now, id);
             }
         }
+        if let Some(dial) = self.links.dials.get_mut(&remote).filter(|_| dialled) {
+            dial.found = Some(id);
+        }
         if id == self.id {
             if let Some(dial) = self.links.dials.get_mut(&remote) {
                 dial.due = now + FORGET;
@@ -324,9 +352,18 @@ impl<K: Keys> Node<K> {
     }
 
     /// Closes a link from here: what still comes over it is not heard.
-    fn close_link(&mut self, now: Time, link: LinkId) {
+    pub(super) fn close_link(&mut self, now: Time, link: LinkId) {
         self.outputs.push_back(Output::Link(link, LinkOut::Close));
         self.link_gone(now, link);
+    }
+
+    /// Closes the link that nothing went over for longest and no call needs: a call goes before comparisons, and
+    /// neighbours who hold all links must not keep people from ringing.
+    fn close_stalest(&mut self, now: Time) {
+        let called: BTreeSet<NodeId> = self.calls.peers().collect();
+        let spare = self.links.open.iter().filter(|(_, link)| !called.contains(&link.id));
+        let stalest = spare.min_by_key(|(_, link)| link.active).map(|(number, _)| *number);
+        stalest.into_iter().for_each(|stalest| self.close_link(now, stalest));
     }
 
     fn link_gone(&mut self, now: Time, link: LinkId) {
@@ -376,13 +413,19 @@ impl<K: Keys> Node<K> {
             _ => false,
         };
         if !understood {
-            self.links.counters.bad_frames = self.links.counters.bad_frames.wrapping_add(1);
-            if self.links.counters.bad_frames == 1 {
-                log::warn!("a frame from {id} does not read; the link is closed (counted from now on)");
-            }
+            self.bad_frame(id, "does not read; the link is closed");
             self.close_link(now, link);
         }
         self.settle(now);
+    }
+
+    /// Counts a refused frame, and logs the first.
+    pub(super) fn bad_frame(&mut self, from: NodeId, what: &str) {
+        let count = &mut self.links.counters.bad_frames;
+        *count = count.wrapping_add(1);
+        if *count == 1 {
+            log::warn!("a frame from {from} {what} (counted from now on, see `trucad ctl status`)");
+        }
     }
 
     fn on_hello(&mut self, now: Time, link: LinkId, version: u16, node: &[u8], generation: u16) -> bool {
@@ -407,7 +450,9 @@ impl<K: Keys> Node<K> {
         let at = SocketAddr::new(remote.ip(), if dialled { remote.port() } else { port });
         self.introduce(id);
         self.gossip.reached(id, at);
-        self.gossip.join(now, id, generation);
+        if !self.gossip.is_alive(id) {
+            self.gossip.join(now, id, generation);
+        }
         self.calls.node_back(id);
         let reach = self.links.reaching.remove(&id).unwrap_or_default();
         if reach.compare || (dialled && !self.alive.contains(&id)) {
@@ -452,14 +497,19 @@ impl<K: Keys> Node<K> {
         }
     }
 
-    pub(super) fn reach(&mut self, now: Time, id: NodeId, frame: Option<CallFrame>, compare: bool) {
+    pub(super) fn reach(&mut self, now: Time, id: NodeId, mut frame: Option<CallFrame>, compare: bool) {
+        let room = frame.as_ref().is_none_or(|frame| self.links.can_wait(id, frame));
         if let Some(reach) = self.links.reaching.get_mut(&id) {
             reach.compare |= compare;
             match frame {
-                Some(frame) if reach.waiting.len() < MAX_WAITING => reach.waiting.push(frame),
+                Some(frame) if room => reach.waiting.push(frame),
                 Some(frame) => self.calls.undeliverable(now, id, frame),
                 None => {}
             }
+            return;
+        }
+        if let Some(frame) = frame.take_if(|_| !room) {
+            self.calls.undeliverable(now, id, frame);
             return;
         }
         let mut addresses = self.reachable_at(id);
@@ -491,7 +541,12 @@ impl<K: Keys> Node<K> {
     }
 
     fn reach_address(&mut self, now: Time, id: NodeId) {
-        let first = self.links.reaching.get(&id).and_then(|reach| reach.addresses.first().copied());
+        let reach = self.links.reaching.get(&id);
+        let first = reach.and_then(|reach| reach.addresses.first().copied());
+        let calls = reach.is_some_and(|reach| !reach.waiting.is_empty());
+        if calls && first.is_some() && self.links.open.len() >= MAX_LINKS {
+            self.close_stalest(now);
+        }
         let Some(address) = first.filter(|_| self.links.open.len() < MAX_LINKS) else {
             let given_up = self.links.reaching.remove(&id).unwrap_or_default();
             for frame in given_up.waiting {
@@ -509,6 +564,7 @@ impl<K: Keys> Node<K> {
             source: "member",
             insistent: false,
             expect: None,
+            found: None,
             under_way: false,
             failures: 0,
             due: now,
@@ -523,10 +579,5 @@ impl<K: Keys> Node<K> {
     pub(super) fn neighbours(&self) -> Vec<SocketAddr> {
         let alive = self.alive.iter().filter(|id| **id != self.id);
         alive.filter_map(|id| self.gossip.address(*id)).take(MAX_NEIGHBOURS).collect()
-    }
-
-    /// What [`Frame`] cannot say by itself: the point of this node, as its links show it.
-    pub fn point(&self) -> Bytes<65> {
-        self.record.body.point
     }
 }

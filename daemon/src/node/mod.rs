@@ -7,10 +7,12 @@
 //! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`calls`] translates between
 //! calls and the two wires, [`report`] answers the control socket.
 
+pub mod admin;
 mod calls;
 mod compare;
 mod inbox;
 mod links;
+pub mod news;
 mod pages;
 mod people;
 mod report;
@@ -128,6 +130,8 @@ pub struct Node<K> {
     calls: Calls,
     alive: BTreeSet<NodeId>,
     fallen: BTreeSet<NodeId>,
+    /// How often a member was declared dead.
+    deaths: u32,
     inbox: inbox::Inbox,
     links: links::Links,
     pages: pages::Pages,
@@ -181,6 +185,7 @@ impl<K: Keys> Node<K> {
             calls: Calls::new(),
             alive: BTreeSet::from([id]),
             fallen: BTreeSet::new(),
+            deaths: 0,
             inbox: inbox::Inbox::default(),
             links: links::Links::default(),
             pages: pages::Pages::default(),
@@ -229,6 +234,11 @@ impl<K: Keys> Node<K> {
     /// The members that are alive, this node included.
     pub fn alive(&self) -> &BTreeSet<NodeId> {
         &self.alive
+    }
+
+    /// How often a member was declared dead, as far as this node heard.
+    pub fn deaths(&self) -> u32 {
+        self.deaths
     }
 
     /// What is to be done next.
@@ -332,6 +342,7 @@ impl<K: Keys> Node<K> {
                 if self.alive.remove(&id) {
                     log::info!("{} ({id}) is down", self.directory.node_name(&id));
                     self.fallen.insert(id);
+                    self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
                     self.windows_soon(now);
                 }
@@ -356,7 +367,7 @@ impl<K: Keys> Node<K> {
     fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
         match self.directory.merge(encoded) {
             Ok(Merged::New(key)) => {
-                self.gossip.spread(encoded);
+                self.gossip.spread(now, encoded);
                 match key {
                     Key::Node(id) if id != self.id => self.introduce(id),
                     Key::Account(address) if address.home == self.id => self.save_soon(now),
@@ -419,7 +430,7 @@ impl<K: Keys> Node<K> {
         self.record = sign_node(&self.keys, body);
         let encoded = Record::Node(self.record.clone()).encode();
         if self.directory.replace_own_node(self.record.clone()) {
-            self.gossip.spread(&encoded);
+            self.gossip.spread(now, &encoded);
         }
         self.save_soon(now);
         self.windows_soon(now);
@@ -494,3 +505,6 @@ fn sign_node(keys: &impl Keys, body: NodeBody) -> NodeRecord {
     let signature = Bytes(keys.sign(&NodeRecord::to_sign(&body)));
     NodeRecord { body, signature }
 }
+
+#[cfg(test)]
+mod tests;

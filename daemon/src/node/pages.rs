@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use truca_core::Time;
 use truca_core::directory::record::{Attachment, Record};
 use truca_core::directory::window::{Everybody, Window};
-use truca_core::id::NodeId;
+use truca_core::id::{DeviceId, NodeId};
 use truca_core::name::Address;
 use truca_core::signal::call::SessionId;
 use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, Session};
@@ -58,6 +58,8 @@ pub(super) struct Attached {
 pub(super) struct Pages {
     open: BTreeMap<PageId, Page>,
     pub(super) sessions: BTreeMap<SessionId, Attached>,
+    /// The session of each device that is attached here.
+    devices: BTreeMap<Device, SessionId>,
     last_session: u32,
     pub(super) requests: u32,
     pub(super) refusals: u32,
@@ -68,13 +70,14 @@ impl Pages {
         self.open.len()
     }
 
-    fn of_account(&self, address: &Address) -> usize {
-        self.sessions.values().filter(|attached| attached.own.address == *address).count()
+    pub(super) fn of_account(&self, address: &Address) -> usize {
+        let first = Device { address: address.clone(), device: DeviceId([0; 16]) };
+        self.devices.range(first..).take_while(|(device, _)| device.address == *address).count()
     }
 
     /// The session of a device that is attached here.
     pub(super) fn session_of(&self, device: &Device) -> Option<SessionId> {
-        self.sessions.iter().find(|(_, attached)| attached.own == *device).map(|(session, _)| *session)
+        self.devices.get(device).copied()
     }
 }
 
@@ -163,9 +166,18 @@ impl<K: Keys> Node<K> {
         }
     }
 
+    fn remove_session(&mut self, session: SessionId) -> Option<Attached> {
+        let attached = self.pages.sessions.remove(&session)?;
+        self.pages.devices.remove(&attached.own);
+        if let Some(ends) = attached.ends {
+            self.jobs.remove(&(ends, Job::Session(session)));
+        }
+        Some(attached)
+    }
+
     /// Ends a session; `publish` says so to everybody.
     fn end_session(&mut self, now: Time, session: SessionId, publish: bool) {
-        let Some(attached) = self.pages.sessions.remove(&session) else { return };
+        let Some(attached) = self.remove_session(session) else { return };
         self.calls.session_ended(session);
         if publish {
             self.learn(now, &Record::Attachment(attached.gone).encode());
@@ -181,7 +193,7 @@ impl<K: Keys> Node<K> {
         if !at.is_some_and(|(node, counter)| node != self.id && counter > newest) {
             return;
         }
-        if let Some(page) = self.pages.sessions.remove(&session).and_then(|attached| attached.page) {
+        if let Some(page) = self.remove_session(session).and_then(|attached| attached.page) {
             self.bye(page, ByeReason::Replaced, NORMAL);
         }
         self.calls.session_moved(session);
@@ -283,10 +295,6 @@ impl<K: Keys> Node<K> {
                 self.bye(old, ByeReason::Replaced, NORMAL);
             }
             self.end_session(now, before, false);
-        } else if self.pages.sessions.len() >= self.settings.max_sessions
-            || self.pages.of_account(&signed.own.address) >= self.settings.max_sessions_per_account
-        {
-            return Err(Failure::new(request.id, Code::Full, "this node has as many people as it can carry"));
         }
         let token = truca_core::wire::bytes::Bytes(self.random());
         self.pages.last_session = self.pages.last_session.wrapping_add(1);
@@ -304,6 +312,7 @@ impl<K: Keys> Node<K> {
             ice: ice.clone(),
             nodes: 0,
         };
+        self.pages.devices.insert(attached.own.clone(), session);
         self.pages.sessions.insert(session, attached);
         if let Some(open) = self.pages.open.get_mut(&page) {
             open.session = Some(session);

@@ -32,6 +32,7 @@ impl<K: Keys> Node<K> {
             "uptime_s": now.as_secs(),
             "members_alive": self.alive.len(),
             "members_known": nodes,
+            "deaths": self.deaths,
             "sockets": self.pages.sockets(),
             "sessions": self.pages.sessions.len(),
             "accounts": self.directory.accounts_of(self.id).count(),

@@ -127,15 +127,19 @@ fn accepts_gzip(value: &str) -> bool {
     for part in value.split(',') {
         let mut pieces = part.split(';');
         let name = pieces.next().unwrap_or_default().trim();
-        let refused = pieces
-            .filter_map(|piece| piece.trim().strip_prefix("q="))
-            .any(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight == 0.0));
+        let refused = pieces.filter_map(|piece| piece.trim().strip_prefix("q=")).any(is_zero);
         if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
             return !refused;
         }
         star |= name == "*" && !refused;
     }
     star
+}
+
+/// RFC 9110 section 12.4.2: `0`, with up to three zeros behind the point. Reading any number would cost 2 KB.
+fn is_zero(weight: &str) -> bool {
+    let weight = weight.trim();
+    weight.starts_with('0') && weight.bytes().all(|byte| byte == b'0' || byte == b'.')
 }
 
 /// RFC 9110 section 13.1.2, weak comparison.
@@ -157,6 +161,8 @@ mod tests {
             ("br, *", true),
             ("GZIP;q=0.5", true),
             ("gzip;q=0, *", false),
+            ("gzip; q=0.000", false),
+            ("gzip;q=0.001", true),
             ("*;q=0", false),
             ("identity", false),
             ("", false),

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use crate::event::Event;
+use crate::{event::Event, outbox::Waiting};
 
 /// What pages have done, for the control socket.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub struct Site {
     pub fingerprint: RefCell<String>,
     /// What pages have done.
     pub counters: Counters,
+    /// Bytes of messages that wait to be written.
+    pub waiting: Waiting,
     /// The last `PageId`.
     pub(super) last: Cell<u32>,
 }
@@ -45,6 +47,7 @@ impl Site {
             https_port,
             fingerprint: RefCell::new(fingerprint),
             counters: Counters::default(),
+            waiting: Waiting::default(),
             last: Cell::new(0),
         }
     }

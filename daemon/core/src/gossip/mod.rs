@@ -10,7 +10,7 @@
 //! with a record are bounded by the directory.
 //!
 //! **Detection time**: a dead member is probed within about 2 periods, suspected at the end of that period,
-//! and declared dead [`SUSPECT`] later: 12 s typically, 20 s at worst at 100 nodes with 5 % loss.
+//! and declared dead [`SUSPECT`] later: 14 s typically, 20 s at worst at 100 nodes with 5 % loss.
 
 pub mod seal;
 
@@ -35,13 +35,18 @@ use crate::Time;
 use crate::id::NodeId;
 
 /// How often one member is probed.
-pub const PROBE_PERIOD: Duration = Duration::from_millis(2_000);
+pub const PROBE_PERIOD: Duration = Duration::from_millis(3_000);
 /// How long a direct answer may take before others are asked to try: two radio hops with retries.
-pub const PROBE_RTT: Duration = Duration::from_millis(700);
+pub const PROBE_RTT: Duration = Duration::from_millis(900);
 /// How long a suspect may refute before it is declared dead.
-pub const SUSPECT: Duration = Duration::from_secs(8);
+pub const SUSPECT: Duration = Duration::from_secs(7);
 /// Stated bound on the time until a death is known everywhere, up to 100 nodes.
 pub const DETECTION: Duration = Duration::from_secs(20);
+/// The same for up to 1,000 nodes.
+pub const DETECTION_CITY: Duration = Duration::from_secs(30);
+/// How long news waits for more news before it is sent on, and how long the next round waits: a record crosses a
+/// city in a few of these, and a quiet mesh sends nothing.
+const NEWS_DELAY: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(120));
 /// Largest datagram: fits the smallest IPv6 MTU (1,280) with its headers.
 pub const MAX_DATAGRAM: usize = 1_232;
 /// Largest record that can ride along: what a datagram holds beside a header with two identities.
@@ -209,7 +214,13 @@ pub struct Gossip {
     strangers: BTreeMap<Short, Time>,
     strangers_swept: Time,
     timers: BTreeMap<(Time, u32), Timer<Member>>,
+    /// The timer that forgets a dead member, of which foca starts another one whenever it hears of a newer
+    /// generation: only the last has something to do.
+    removals: BTreeMap<Short, (Time, u32)>,
     timer_count: u32,
+    /// When the next round of news is due, and when the last one was.
+    news_at: Option<Time>,
+    news_last: Option<Time>,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
@@ -235,7 +246,10 @@ impl Gossip {
             strangers: BTreeMap::new(),
             strangers_swept: Time::ZERO,
             timers: BTreeMap::new(),
+            removals: BTreeMap::new(),
             timer_count: 0,
+            news_at: None,
+            news_last: None,
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -297,14 +311,18 @@ impl Gossip {
         self.carry_out(now, effects);
     }
 
-    /// Lets a record ride along with membership datagrams.
-    pub fn spread(&mut self, record: &[u8]) {
+    /// Lets a record ride along with membership datagrams, and sends it to some members soon.
+    pub fn spread(&mut self, now: Time, record: &[u8]) {
         if record.len() > MAX_ITEM || self.foca.custom_broadcast_backlog() >= MAX_BACKLOG {
             self.counters.not_spread = self.counters.not_spread.wrapping_add(1);
             return;
         }
         // the only error is that of our own mailbox, which has none
         let _ = self.foca.add_broadcast(record);
+        if self.news_at.is_none() {
+            let again = self.news_last.map_or(now, |last| last + NEWS_DELAY.1);
+            self.news_at = Some(again.max(now + NEWS_DELAY.0));
+        }
     }
 
     /// A datagram came in. Everything that is not from a known node with its pair key is dropped before foca
@@ -346,17 +364,30 @@ impl Gossip {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
+            let place = *entry.key();
             let timer = entry.remove();
+            if let Timer::RemoveDown(member) = &timer
+                && self.removals.get(&member.short) == Some(&place)
+            {
+                self.removals.remove(&member.short);
+            }
             let mut effects = Effects::default();
             // foca's errors here mean a timer that came late; it goes on by itself
             let _ = self.foca.handle_timer(timer, &mut effects);
+            self.carry_out(now, effects);
+        }
+        if self.news_at.is_some_and(|at| at <= now) {
+            (self.news_at, self.news_last) = (None, Some(now));
+            let mut effects = Effects::default();
+            let _ = self.foca.gossip(&mut effects);
             self.carry_out(now, effects);
         }
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.first_key_value().map(|((at, _), _)| *at)
+        let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
+        timer.into_iter().chain(self.news_at).min()
     }
 
     /// What is to be done next.
@@ -446,7 +477,13 @@ impl Gossip {
     fn carry_out(&mut self, now: Time, effects: Effects) {
         for (after, timer) in effects.timers {
             self.timer_count = self.timer_count.wrapping_add(1);
-            self.timers.insert((now + after, self.timer_count), timer);
+            let place = (now + after, self.timer_count);
+            if let Timer::RemoveDown(member) = &timer
+                && let Some(before) = self.removals.insert(member.short, place)
+            {
+                self.timers.remove(&before);
+            }
+            self.timers.insert(place, timer);
         }
         for change in effects.changes {
             let (member, up) = match change {
@@ -486,7 +523,7 @@ fn config() -> Config {
         remove_down_after: Some(REMEMBER),
         max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - 1),
         notify_down_members: true,
-        periodic_announce: some(30_000, 1),
+        periodic_announce: some(120_000, 1),
         periodic_announce_to_down_members: some(15_000, 2),
         periodic_gossip: some(300, 3),
     }

@@ -122,6 +122,22 @@ pub enum CallBody {
     NoSuchCall,
 }
 
+impl CallBody {
+    /// About what it takes to keep it, in bytes.
+    pub fn size(&self) -> usize {
+        let text = match self {
+            Self::Invite(introduction) | Self::Accept(introduction) => introduction.description.sdp.len(),
+            Self::Describe(_, description) => description.sdp.len(),
+            Self::Candidate(Candidate { candidate, mid, .. }) => {
+                candidate.len() + mid.as_ref().map_or(0, String::len)
+            }
+            Self::Message(text) => text.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + text
+    }
+}
+
 impl Frame {
     /// Writes the frame.
     pub fn encode(&self) -> Vec<u8> {

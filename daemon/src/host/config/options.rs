@@ -28,6 +28,8 @@ pub struct Row {
     pub allowed: &'static str,
     /// What it is for.
     pub help: &'static str,
+    /// Whether it is masked wherever it is shown.
+    pub secret: bool,
     /// Puts a value; `None` when it is not allowed.
     pub(super) put: fn(&mut Draft, &str) -> Option<()>,
     /// Empties a list.
@@ -43,9 +45,9 @@ impl Row {
     }
 }
 
-/// Expands to a row; the parts in brackets are for options with a flag and for lists.
+/// Expands to a row; the parts in brackets are for options with a flag, for lists, and for secrets.
 macro_rules! row {
-    ($section:literal $option:literal $([$flag:literal $word:literal])? = $default:literal, $allowed:literal, $help:literal, $put:expr $(, clear $clear:expr)?) => {
+    ($section:literal $option:literal $([$flag:literal $word:literal])? = $default:literal, $allowed:literal, $help:literal, $put:expr $(, clear $clear:expr)? $(, secret $secret:literal)?) => {
         Row {
             section: $section,
             option: $option,
@@ -54,6 +56,7 @@ macro_rules! row {
             default: $default,
             allowed: $allowed,
             help: $help,
+            secret: false $(|| $secret)?,
             put: $put,
             clear: row!(@clear $($clear)?),
         }

@@ -249,9 +249,9 @@ async fn what_is_queued_goes_out_before_the_close_and_long_text_in_pieces() {
             let mut socket = socket(wire).await;
             let Some(Event::PageOpened { out, .. }) = events.recv().await else { panic!() };
             let long = "è".repeat(50_000);
-            out.send(PageOut::Text(long.clone())).await.unwrap();
-            out.send(PageOut::Text(String::new())).await.unwrap();
-            out.send(PageOut::Close(4001)).await.unwrap();
+            out.try_send(PageOut::Text(long.clone())).unwrap();
+            out.try_send(PageOut::Text(String::new())).unwrap();
+            out.try_send(PageOut::Close(4001)).unwrap();
             assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(long));
             assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(""));
             let Message::Close(Some(frame)) = socket.next().await.unwrap().unwrap() else { panic!() };

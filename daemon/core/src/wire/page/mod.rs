@@ -183,8 +183,8 @@ pub enum ByeReason {
     SignedOut,
     /// Another socket resumed the session.
     Replaced,
-    /// Nothing was heard for too long.
+    /// Nothing was heard for too long. Reserved: a silent socket is closed without words.
     Silent,
-    /// The page does not read.
+    /// The page does not confirm what it is told, or tried to sign in too often.
     Overflow,
 }

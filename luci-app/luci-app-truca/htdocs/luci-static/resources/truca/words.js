@@ -1,0 +1,85 @@
+'use strict';
+'require baseclass';
+
+/* What the daemon's figures mean, in words: link quality, decisions about ICE, and what the owner should do. */
+
+/* One way, as the page's own three colours: up to here it is good, and from there on of no use (ITU-T G.114) */
+const GOOD_MS = 150;
+const POOR_MS = 400;
+/* Lost in a hundred: Opus conceals some of it, and from there on speech breaks */
+const GOOD_LOSS = 2;
+const POOR_LOSS = 10;
+
+/* good, fair, poor, or null when nothing was measured; `rtt_ms` is both ways */
+function quality(rtt, loss) {
+	if (rtt == null)
+		return null;
+
+	if (rtt / 2 > POOR_MS || (loss || 0) > POOR_LOSS)
+		return 'poor';
+
+	return (rtt / 2 > GOOD_MS || (loss || 0) > GOOD_LOSS) ? 'fair' : 'good';
+}
+
+function qualityWord(kind) {
+	switch (kind) {
+	case 'good': return _('good');
+	case 'fair': return _('fair');
+	case 'poor': return _('poor');
+	default: return _('not measured');
+	}
+}
+
+/* How a node was found */
+function source(kind) {
+	switch (kind) {
+	case 'self': return _('this node');
+	case 'peer': return _('in the settings');
+	case 'mdns': return _('on the link (mDNS)');
+	case 'member': return _('told by other nodes');
+	case 'saved': return _('known from before');
+	case 'inbound': return _('it came by itself');
+	default: return kind || _('unknown');
+	}
+}
+
+/* What a source that looks for nodes is doing */
+function sourceState(row) {
+	return row.active ? _('looking') : _('not here');
+}
+
+/**
+ * Decisions about ICE, one sentence each
+ *
+ * @param {Truca.Ice} answer
+ */
+function ice(answer) {
+	return answer.decisions.map((decision) => decision.text);
+}
+
+/**
+ * What the owner should know: { level, title, text }
+ *
+ * @param {{ status: Truca.Status, settings: string | null }} data
+ */
+function warnings(data) {
+	const found = data.status.warnings.map((warning) => ({ level: warning.level, title: warning.code, text: warning.text }));
+
+	if (data.settings)
+		found.unshift({
+			level: 'error',
+			title: _('The settings on disk have a mistake'),
+			text: _('Truca goes on with the old ones until it is put right: %s').format(data.settings)
+		});
+
+	return found;
+}
+
+return baseclass.extend({
+	ice: ice,
+	warnings: warnings,
+	sourceState: sourceState,
+	quality: quality,
+	qualityWord: qualityWord,
+	source: source
+});
