@@ -85,7 +85,7 @@ export class Daemon {
       const socket = net.connect(path.join(this.directory, 'run/ctl.sock'));
       socket.setEncoding('utf8').on('data', (part) => { heard += part; });
       socket.once('error', reject).once('end', () => resolve(heard));
-      socket.write(JSON.stringify({ command: method, args }) + '\n');
+      socket.write(JSON.stringify({ command: method, arguments: args }) + '\n');
     });
     const answer = JSON.parse(text);
     if (answer.error) {
