@@ -44,6 +44,10 @@ pub const SUSPECT: Duration = Duration::from_secs(8);
 pub const DETECTION: Duration = Duration::from_secs(20);
 /// The same for up to 1,000 nodes.
 pub const DETECTION_CITY: Duration = Duration::from_secs(30);
+/// How soon an announce that nothing came of is sent again, doubled each time, and how often.
+const JOIN_AGAIN: (Duration, u8) = (Duration::from_secs(2), 6);
+/// Most nodes that are being announced to; to a further one the announce is sent once.
+const MAX_JOINING: usize = 64;
 /// How long news waits for more news before it is sent on, and how long the next round waits: a record crosses a
 /// city in a few of these, and a quiet mesh sends nothing.
 const NEWS_DELAY: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(120));
@@ -222,6 +226,8 @@ pub struct Gossip {
     /// generation: only the last has something to do.
     removals: BTreeMap<Short, (Time, u32)>,
     timer_count: u32,
+    /// Nodes that were announced to and are no members yet: when to try again, and how often it was tried.
+    joining: BTreeMap<Short, (Time, u8, Member)>,
     summary: u32,
     /// When the next round of news is due, and when the last one was.
     news_at: Option<Time>,
@@ -253,6 +259,7 @@ impl Gossip {
             timers: BTreeMap::new(),
             removals: BTreeMap::new(),
             timer_count: 0,
+            joining: BTreeMap::new(),
             summary: 0,
             news_at: None,
             news_last: None,
@@ -310,11 +317,41 @@ impl Gossip {
         self.peers.get(&short(id)).filter(|peer| peer.id == id).map(|peer| peer.address)
     }
 
-    /// Asks a node that a link has just been opened to for membership.
+    /// Asks a node that a link has just been opened to for membership, and again when nothing comes of it: a
+    /// datagram is lost easily, and two halves of a mesh may hang on this one.
     pub fn join(&mut self, now: Time, id: NodeId, generation: u16) {
+        let member = Member { short: short(id), generation };
+        if self.joining.len() < MAX_JOINING || self.joining.contains_key(&member.short) {
+            self.joining.insert(member.short, (now + JOIN_AGAIN.0, 1, member));
+        }
+        self.announce(now, member);
+    }
+
+    fn announce(&mut self, now: Time, member: Member) {
         let mut effects = Effects::default();
-        let _ = self.foca.announce(Member { short: short(id), generation }, &mut effects);
+        let _ = self.foca.announce(member, &mut effects);
         self.carry_out(now, effects);
+    }
+
+    /// Announces again to those who are no members yet.
+    fn join_again(&mut self, now: Time) {
+        let due: Vec<Short> =
+            self.joining.iter().filter(|(_, (at, ..))| *at <= now).map(|(short, _)| *short).collect();
+        for short in due {
+            let alive = self.foca.iter_members().any(|member| member.id().short == short);
+            let Some((at, tries, member)) = self.joining.get_mut(&short).filter(|_| !alive) else {
+                self.joining.remove(&short);
+                continue;
+            };
+            if *tries >= JOIN_AGAIN.1 {
+                self.joining.remove(&short);
+                continue;
+            }
+            *at = now + JOIN_AGAIN.0 * (1 << *tries);
+            *tries += 1;
+            let member = *member;
+            self.announce(now, member);
+        }
     }
 
     /// Lets a record ride along with membership datagrams, and sends it to some members soon.
@@ -393,6 +430,7 @@ impl Gossip {
             let _ = self.foca.handle_timer(timer, &mut effects);
             self.carry_out(now, effects);
         }
+        self.join_again(now);
         if self.news_at.is_some_and(|at| at <= now) {
             (self.news_at, self.news_last) = (None, Some(now));
             let mut effects = Effects::default();
@@ -404,7 +442,8 @@ impl Gossip {
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Time> {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
-        timer.into_iter().chain(self.news_at).min()
+        let join = self.joining.values().map(|(at, ..)| *at).min();
+        [timer, self.news_at, join].into_iter().flatten().min()
     }
 
     /// What is to be done next.

@@ -59,6 +59,7 @@ fn hearsay(members: &[foca::Member<Member>]) -> Vec<u8> {
     for member in members {
         PostcardCodec.encode_member(member, &mut payload).unwrap();
     }
+    payload.extend_from_slice(&[0; SUMMARY]);
     PairKey::agree(&[2; 32].into(), Gossip::agreement([1; 32])).seal(&payload)
 }
 
@@ -94,4 +95,29 @@ fn of_members_without_a_record_only_so_many_are_let_in() {
     }
     assert_eq!(left.len(), MAX_STRANGERS + 1);
     assert_eq!(left.counters().strangers as usize, 1_000 - MAX_STRANGERS);
+}
+
+#[test]
+fn an_announce_that_was_lost_is_sent_again() {
+    let (mut left, mut right, at_left, _) = pair();
+    left.join(Time::ZERO, NodeId([2; 16]), 1);
+    assert_eq!(sent(&mut left).len(), 1, "and is lost");
+    let again = left.poll_timeout().expect("it tries again");
+    left.handle_timeout(again);
+    for datagram in sent(&mut left) {
+        right.handle_datagram(again, at_left, &datagram);
+    }
+    assert!(right.is_alive(NodeId([1; 16])));
+}
+
+#[test]
+fn a_node_that_never_answers_is_not_announced_to_for_ever() {
+    let (mut left, ..) = pair();
+    left.join(Time::ZERO, NodeId([2; 16]), 1);
+    let mut sends = 0;
+    while let Some(at) = left.poll_timeout().filter(|at| *at < Duration::from_secs(3_600)) {
+        left.handle_timeout(at);
+        sends += sent(&mut left).len();
+    }
+    assert!((2..=6).contains(&sends), "{sends}");
 }
