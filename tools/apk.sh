@@ -79,6 +79,6 @@ make_apk truca "$arch" "$work/truca" "$(block description | tr '\n' ' ' | sed 's
   "$feed/postinst" "$feed/prerm" "$dist/$arch/truca-$(full_version).apk"
 if [ -d "$luci/htdocs" ]; then
   stage_luci "$work/luci"
-  make_apk luci-app-truca noarch "$work/luci" "LuCI views of Truca: who calls whom, the mesh, people, settings." \
-    "truca luci-base" "" "" "$dist/luci-app-truca-$(full_version).apk"
+  make_apk luci-app-truca noarch "$work/luci" "$luci_description" \
+    "truca luci-base" "$luci/postinst" "" "$dist/luci-app-truca-$(full_version).apk"
 fi

@@ -75,7 +75,8 @@ luci() {
   local root=$work/luci control=$work/luci-control
   mkdir "$root" "$control"
   stage_luci "$root"
-  echo "LuCI views of Truca: who calls whom, the mesh, people, settings." >"$control/description"
+  echo "$luci_description" >"$control/description"
+  cp "$luci/postinst" "$control/postinst-pkg"
   {
     field Depends "truca, luci-base"
     field Source "$luci"

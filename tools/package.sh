@@ -18,6 +18,7 @@ die() {
 dist=${TRUCA_DIST:-dist}
 feed=openwrt-feed/truca
 luci=luci-app/luci-app-truca
+luci_description="LuCI views of Truca: the node, its mesh, its people and its settings."
 
 # Not under git, a source tarball has its time in a file
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || cat .epoch 2>/dev/null || echo 0)}

@@ -129,12 +129,12 @@ pub enum Event {
         address: SocketAddr,
         /// The node id that the hint names, if it names one.
         id: Option<truca_core::id::NodeId>,
-        /// Which source said so: `mdns`, `peer`.
+        /// Which source said so: `mdns`, `babeld`, …, `peer`.
         source: &'static str,
     },
     /// The control socket asks.
     Ctl {
-        /// The command: `status`, `members`, `accounts`, `links`, `stun`.
+        /// The command: `status`, `members`, `accounts`, `links`, `stun`, `discovery`.
         command: String,
         /// Takes the JSON answer; `None` when the command is not known.
         reply: oneshot::Sender<Option<serde_json::Value>>,

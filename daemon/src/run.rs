@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{self, LocalSet};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use truca_core::Time;
+use truca_core::discovery::Source;
+use truca_core::id::NodeId;
 
 use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::host::config::{Config, Overrides, Peer};
@@ -26,6 +29,7 @@ use crate::host::{ctl, interfaces, store};
 use crate::listen;
 use crate::mesh::discovery::Mdns;
 use crate::mesh::link::{self, Links};
+use crate::mesh::sources::{self, Sources};
 use crate::mesh::{membership, stun};
 use crate::node::{Keys, Node, Output, Settings};
 use crate::outbox::{Outbox, Waiting, Weigh};
@@ -129,6 +133,7 @@ struct Running {
     stun_counters: stun::SharedCounters,
     stun: BTreeMap<SocketAddr, task::JoinHandle<std::io::Result<()>>>,
     mdns: Option<Mdns>,
+    sources: Sources,
 }
 
 impl Running {
@@ -176,7 +181,9 @@ impl Running {
         if opened == 0 {
             return Err("there is no address to listen on".into());
         }
-        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, events.clone())) {
+        let sources = Sources::start(&plan(&config, id), events.clone());
+        let ear = sources.ear(Source::Mdns);
+        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, ear)) {
             Some(Ok(mdns)) => Some(mdns),
             Some(Err(error)) => {
                 log::warn!("no mDNS: {error}");
@@ -199,6 +206,7 @@ impl Running {
             stun_counters: stun::SharedCounters::default(),
             stun: BTreeMap::new(),
             mdns,
+            sources,
             config,
         };
         running.serve_stun();
@@ -225,6 +233,9 @@ impl Running {
             }
             Some(Event::LinkOpened { link, point, remote, dialled, out }) => {
                 self.links.insert(link, out);
+                if dialled {
+                    self.sources.outcome(remote, true);
+                }
                 node.link_opened(now, link, &point, remote, dialled);
             }
             Some(Event::LinkFrame { link, frame }) => node.link_frame(now, link, &frame),
@@ -232,9 +243,14 @@ impl Running {
                 self.links.remove(&link);
                 node.link_closed(now, link);
             }
-            Some(Event::DialFailed { remote, why }) => node.dial_failed(now, remote, &why),
+            Some(Event::DialFailed { remote, why }) => {
+                self.sources.outcome(remote, false);
+                node.dial_failed(now, remote, &why);
+            }
             Some(Event::Datagram { from, payload }) => node.handle_datagram(now, from, &payload),
             Some(Event::Candidate { address, id, source: "peer" }) => node.peer(now, address, id),
+            // a member is there: it was found already, whatever else is said of its address
+            Some(Event::Candidate { address, .. }) if is_member_at(node, address) => {}
             Some(Event::Candidate { address, id, source }) => node.candidate(now, address, id, source),
             Some(Event::Ctl { command, reply }) => {
                 // who asked and left does not need an answer
@@ -242,6 +258,7 @@ impl Running {
             }
             None => {}
         }
+        self.sources.set_alone(self.node.alive().len() <= 1);
     }
 
     /// Carries out what the node wants. It never waits: who does not keep up is closed.
@@ -302,6 +319,7 @@ impl Running {
     fn look_around(&mut self) {
         let now = self.now();
         self.serve_stun();
+        self.sources.look_around(&plan(&self.config, self.node.id()));
         if let Ok(settings) = settings(&self.config) {
             self.node.set_settings(now, settings);
         }
@@ -360,6 +378,7 @@ impl Running {
         (new.listen, new.port, new.http_port, new.stun_port) =
             (old.listen, old.port, old.http_port, old.stun_port);
         (new.state, new.run_dir, new.mdns) = (old.state, old.run_dir, old.mdns);
+        self.sources.configure(&plan(&self.config, self.node.id()));
         self.look_around();
         log::info!("reloaded");
     }
@@ -376,6 +395,9 @@ impl Running {
                 let addresses: Vec<String> = self.stun.keys().map(SocketAddr::to_string).collect();
                 json!({ "addresses": addresses, "counters": counters })
             });
+        }
+        if command == "discovery" {
+            return Some(self.sources.report());
         }
         let mut report = self.node.report(now, command)?;
         if command == "status" {
@@ -470,6 +492,44 @@ fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
         max_accounts: config.limits.accounts as usize,
         page_rate: config.limits.page_rate,
     })
+}
+
+/// Whether a member that is alive says that it is at this address.
+fn is_member_at(node: &Node<Identity>, address: SocketAddr) -> bool {
+    let body = |id| node.directory().node(id).map(|record| &record.body);
+    let mut members = node.alive().iter().filter(|id| **id != node.id()).filter_map(body);
+    members.any(|body| body.port == address.port() && body.addresses.contains(&address.ip()))
+}
+
+/// What the discovery sources are to do.
+fn plan(config: &Config, id: NodeId) -> sources::Plan {
+    use sources::From;
+    let discovery = config.discovery.clone();
+    let directory = |(on, path): (bool, PathBuf)| on.then_some(From::Directory(path));
+    let sockets = |(on, at): (bool, Vec<SocketAddr>)| on.then_some(From::Sockets(at));
+    let domains = (!discovery.dns_domains.is_empty())
+        .then_some(From::Domains(discovery.dns_domains, discovery.dns_servers));
+    let from = [
+        (Source::Mdns, config.mdns.then_some(From::Itself)),
+        (Source::Umdns, discovery.umdns.then_some(From::Itself)),
+        (Source::Bmx6, directory(discovery.bmx6)),
+        (Source::Bmx7, directory(discovery.bmx7)),
+        (Source::Babeld, sockets(discovery.babeld)),
+        (Source::SharedState, discovery.shared_state.then_some(From::Itself)),
+        (Source::Olsr, sockets(discovery.olsr)),
+        (Source::Oonf, sockets(discovery.oonf)),
+        (Source::Dns, domains),
+    ];
+    sources::Plan {
+        id,
+        port: config.port,
+        addresses: interfaces::addresses(&config.addresses, &config.listen),
+        loopback: config.listen.iter().all(std::net::IpAddr::is_loopback),
+        from: from.into_iter().filter_map(|(source, from)| Some((source, from?))).collect(),
+        publish: discovery.publish,
+        probe: discovery.probe,
+        avoid: discovery.avoid,
+    }
 }
 
 /// Resident memory of this process, KiB (`/proc/self/statm`, second field, in pages of 4 KiB).

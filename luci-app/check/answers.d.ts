@@ -58,9 +58,22 @@ declare namespace Truca {
     calls: number;
   }
   interface Sessions { sessions: Session[] }
-  interface Source { name: string; active: boolean; found: number }
-  interface Candidate { address: string; source: string; state: string; failures: number }
-  interface Discovery { sources: Source[]; addresses: Candidate[] }
+  interface Source {
+    source: string;
+    state: 'off' | 'waiting' | 'heard' | 'absent' | 'broken';
+    addresses: number;
+    malformed: number;
+    last: string;
+  }
+  interface Candidate {
+    address: string;
+    id: string | null;
+    sources: string[];
+    failures: number;
+    reached: boolean;
+    due_s: number;
+  }
+  interface Discovery { sources: Source[]; candidates: Candidate[] }
   interface Decision { code: string; text: string; addresses: string[] }
   interface Ice { decisions: Decision[] }
   interface Ban { id: string; reason: string; refused: number }

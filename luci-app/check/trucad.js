@@ -14,6 +14,9 @@ export const program = process.env.TRUCA ?? path.join(process.env.CARGO_TARGET_D
 /** How long anything may take that a test waits for. */
 const PATIENCE_MS = 20_000;
 
+/** The status of ubus for an error of the control socket; 9 is "unknown error". */
+const STATUS = { bad_argument: 2, unknown_command: 3, not_found: 4 };
+
 if (!existsSync(program)) throw new Error(`there is no ${program}: \`make daemon\` builds it, TRUCA names another`);
 
 /** `promise`, or after PATIENCE_MS an error that says what was waited for. */
@@ -82,10 +85,13 @@ export class Daemon {
       const socket = net.connect(path.join(this.directory, 'run/ctl.sock'));
       socket.setEncoding('utf8').on('data', (part) => { heard += part; });
       socket.once('error', reject).once('end', () => resolve(heard));
-      socket.write(JSON.stringify({ command: method, args }) + '\n');
+      socket.write(JSON.stringify({ command: method, arguments: args }) + '\n');
     });
     const answer = JSON.parse(text);
-    if (answer.error) throw new Error(`RPC call to truca/${method} failed with ubus code 2: ${answer.error.message}`);
+    if (answer.error) {
+      const code = STATUS[answer.error.code] ?? 9;
+      throw new Error(`RPC call to truca/${method} failed with ubus code ${code}: ${answer.error.message}`);
+    }
     return answer;
   }
 

@@ -146,6 +146,7 @@ test('an account is renamed and made an administrator, and the daemon knows', as
 test('a search among accounts is the router\'s', async () => {
   const page = router();
   await page.show('people');
+  row(page, nuria.address);
   const search = page.document.querySelector('input[type=search]');
   search.value = 'nobody of this name';
   search.dispatchEvent(new page.window.Event('input'));
@@ -175,8 +176,11 @@ test('what the daemon refuses is said, and the question stays open', async () =>
   page.press('Keep somebody out');
   const [whom] = page.modals[0].node.querySelectorAll('input');
   whom.value = 'not an id';
-  page.press('Keep out', page.modals[0].node);
-  await until('the notice', () => page.notices.some((notice) => notice.startsWith('Nothing was changed')));
+  const [{ node }] = page.modals;
+  page.press('Keep out', node);
+  await until('the answer', () => /does not take this/.test(node.textContent));
+  assert.equal(page.modals.length, 1);
+  assert.deepEqual((await casa.call('truca', 'bans', {})).bans, []);
 });
 
 test('deleting asks first', async () => {
@@ -203,7 +207,7 @@ test('a login that may only look sees everything and can press nothing', async (
   }
 });
 
-const gone = async () => { throw new Error('RPC call to truca/status failed with error -32000: Object not found'); };
+const gone = async () => { throw new Error('RPC call to truca/status failed with ubus code 4: Resource not found'); };
 
 test('while the daemon does not run every view says so, offers to start it, and comes back by itself', async () => {
   for (const name of ['overview', 'mesh', 'people']) {
@@ -236,6 +240,7 @@ test('settings that a running daemon does not follow are a warning', async () =>
 
 for (const [error, words] of [
   ['failed with error -32002: Access denied', /may not look/],
+  ['failed with error -32000: Object not found', /Truca is starting/],
   ['failed with ubus code 3: Method not found', /different versions/],
   ['failed with ubus code 7: Request timeout', /does not answer/],
   ['failed with HTTP error 502: Bad Gateway', /HTTP error 502/],
@@ -255,6 +260,7 @@ test('an answer that was overtaken is not shown', async () => {
     },
   });
   await page.show('people');
+  row(page, nuria.address);
   const search = page.document.querySelector('input[type=search]');
   for (const wanted of ['n', 'nobody']) {
     search.value = wanted;

@@ -7,7 +7,8 @@
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
 //! Binding requests, [`discovery`] knows which addresses to try, [`directory`] keeps signed records, [`gossip`]
-//! knows who is alive, [`signal`] rings people. The last three never import one another: the daemon's node moves events between them.
+//! knows who is alive, [`signal`] rings people, [`ubus`] speaks with OpenWrt's bus. [`directory`], [`gossip`] and
+//! [`signal`] never import one another: the daemon's node moves events between them.
 
 pub mod directory;
 pub mod discovery;
@@ -16,6 +17,7 @@ pub mod id;
 pub mod name;
 pub mod signal;
 pub mod stun;
+pub mod ubus;
 pub mod wire;
 
 /// Time since the daemon started. Monotonic; says nothing about the date, because routers boot in 1970.

@@ -113,6 +113,7 @@ pub(crate) fn account_record(home: u8, name: &str, device: u8) -> Vec<u8> {
         display: name.parse().expect("a display name"),
         devices: vec![DeviceId::of_point(&BenchKeys(device).point())],
         counter: 1,
+        flags: 0,
     };
     let signature = Bytes(BenchKeys(home).sign(&Account::to_sign(&body)));
     Record::Account(Account { body, signature }).encode()

@@ -20,6 +20,7 @@ pub const CTL_COMMANDS: &[(&str, &str)] = &[
     ("accounts", "the accounts of this node"),
     ("links", "open links to other nodes"),
     ("stun", "STUN addresses and counters"),
+    ("discovery", "where nodes are looked for, and what came of it"),
 ];
 
 /// What the command line asks for.

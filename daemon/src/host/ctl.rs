@@ -12,6 +12,7 @@
 //! | `accounts` | `{"accounts":[{"address","display","devices","here","at"}]}` |
 //! | `links` | `{"links":[{"id","name","remote","dialled","age_s","in_bytes","out_bytes"}]}` |
 //! | `stun` | `{"addresses":[address],"counters":{name:number}}` |
+//! | `discovery` | `{"sources":[{"source","state":"off\|waiting\|heard\|absent\|broken","addresses","read","malformed","skipped","last"}],"candidates":[{"address","id","sources":[source],"told","failures","reached","due_s"}],"counters":{name:number}}` |
 //! | another | `{"error":{"code","message"}}`: `unknown_command`, `bad_request`, `too_long`, `stopping` |
 
 use std::{

@@ -42,9 +42,14 @@ impl<K: Keys> Node<K> {
         let address = Address { home: request.home.unwrap_or(self.id), name };
         let device = DeviceId::of_point(&request.key.0);
 
+        if self.owner.refuses_sign_in(&address) {
+            return Err(fail(Code::Banned, "this account is kept out of this node"));
+        }
         let known = self.directory.account(&address).map(|account| account.body.clone());
+        let claimed = known.as_ref().is_some_and(|a| a.devices.is_empty()) && address.home == self.id;
         match &known {
             Some(account) if account.devices.contains(&device) => {}
+            Some(_) if claimed => {}
             Some(_) => {
                 let mut taken =
                     fail(Code::NameTaken, &format!("{} is taken at {}", address.name, self.settings.name));
@@ -94,6 +99,12 @@ impl<K: Keys> Node<K> {
             return Err(fail(Code::BadSignature, "the attachment does not verify"));
         }
 
+        if let Some(mut body) = known.clone().filter(|_| claimed) {
+            body.devices = vec![device];
+            body.counter += 1;
+            self.publish_account(now, body);
+            log::info!("an account whose devices were reset has one again");
+        }
         let created = known.is_none();
         let display = known.map_or(display, |account| account.display);
         if created {
@@ -102,7 +113,8 @@ impl<K: Keys> Node<K> {
                 name: address.name.clone(),
                 display: display.clone(),
                 devices: vec![device],
-                counter: 1,
+                counter: self.counter_of(&address) + 1,
+                flags: 0,
             };
             if !self.publish_account(now, body) {
                 return Err(fail(Code::Full, "the directory is full"));
@@ -132,10 +144,15 @@ impl<K: Keys> Node<K> {
     }
 
     /// Signs and publishes an account of this home. Whether the directory took it.
-    fn publish_account(&mut self, now: Time, body: AccountBody) -> bool {
+    pub(super) fn publish_account(&mut self, now: Time, body: AccountBody) -> bool {
         let signature = Bytes(self.keys.sign(&Account::to_sign(&body)));
         let encoded = Record::Account(Account { body, signature }).encode();
         self.learn(now, &encoded)
+    }
+
+    /// The counter of what is known of an account, deleted or not.
+    pub(super) fn counter_of(&self, address: &Address) -> u32 {
+        self.directory.account_record(address).map_or(0, |account| account.body.counter)
     }
 
     /// A free name like the one that was wanted.

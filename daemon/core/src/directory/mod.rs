@@ -12,7 +12,7 @@ pub mod window;
 
 use std::collections::BTreeMap;
 
-use record::{Account, Attachment, BadRecord, Key, Node, Record, Status};
+use record::{Account, AccountBody, Attachment, BadRecord, Key, Node, Record, Status};
 use serde::Serialize;
 
 use crate::id::{DeviceId, NodeId};
@@ -27,6 +27,8 @@ pub struct Limits {
     pub accounts: usize,
     /// Accounts of one home.
     pub accounts_per_home: usize,
+    /// Tombstones of one home beside them: the newest are kept.
+    pub tombstones_per_home: usize,
     /// Attachments in all.
     pub attachments: usize,
     /// Devices (and so attachments) of one account.
@@ -35,7 +37,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { nodes: 4_096, accounts: 20_000, accounts_per_home: 2_000, attachments: 20_000, devices: 8 }
+        Self {
+            nodes: 4_096,
+            accounts: 20_000,
+            accounts_per_home: 2_000,
+            tombstones_per_home: 256,
+            attachments: 20_000,
+            devices: 8,
+        }
     }
 }
 
@@ -191,9 +200,16 @@ impl Directory {
             }
             Record::Account(record) => {
                 let address = record.address();
-                if !known
-                    && (self.accounts.len() >= self.limits.accounts
-                        || self.accounts_of(record.body.home).count() >= self.limits.accounts_per_home)
+                let deleted = record.body.is_deleted();
+                if !known && self.accounts.len() >= self.limits.accounts {
+                    return Err(Refused::Full);
+                }
+                if deleted && !known && self.is_forgotten(&record) {
+                    return Ok(Merged::Known);
+                }
+                if !deleted
+                    && self.account(&address).is_none()
+                    && self.accounts_of(address.home).count() >= self.limits.accounts_per_home
                 {
                     return Err(Refused::Full);
                 }
@@ -204,14 +220,19 @@ impl Directory {
                 self.counters.checked = self.counters.checked.wrapping_add(1);
                 record.verify(&home.record.body.point)?;
                 self.forget_other_devices(&address, &record.body.devices);
+                let home = address.home;
                 let old = self.accounts.insert(address, Entry { record, hash, version });
                 self.digest.replace(hash, old.map(|old| old.version), version);
+                if deleted {
+                    self.forget_old_tombstones(home);
+                }
             }
             Record::Attachment(record) => {
                 if !known && self.attachments.len() >= self.limits.attachments {
                     return Err(Refused::Full);
                 }
                 let account = self.accounts.get(&record.address).ok_or(Refused::Orphan)?;
+                // a tombstone has none
                 if !account.record.body.devices.contains(&record.device()) {
                     return Err(Refused::Device);
                 }
@@ -237,6 +258,32 @@ impl Directory {
             .collect();
         for device in others {
             if let Some(gone) = self.attachments.remove(&(address.clone(), device)) {
+                self.digest.replace(gone.hash, Some(gone.version), 0);
+            }
+        }
+    }
+
+    /// Tombstones of a home, with how late they were made.
+    fn tombstones(&self, home: NodeId) -> Vec<(u32, Name)> {
+        let stamp = |body: &AccountBody| (body.counter, body.name.clone());
+        self.records_of(home).filter(|a| a.body.is_deleted()).map(|a| stamp(&a.body)).collect()
+    }
+
+    /// Whether a tombstone that is not known is one that was forgotten: as many newer ones are known.
+    fn is_forgotten(&self, record: &Account) -> bool {
+        let stamp = (record.body.counter, record.body.name.clone());
+        let newer = self.tombstones(record.body.home).into_iter().filter(|known| *known > stamp).count();
+        newer >= self.limits.tombstones_per_home
+    }
+
+    /// Forgets the oldest tombstones of a home. A home gives each a larger counter than the one before, so all
+    /// nodes end with the same ones, in whatever order they learn of them, and no clock is asked.
+    fn forget_old_tombstones(&mut self, home: NodeId) {
+        let mut stamps = self.tombstones(home);
+        stamps.sort_unstable();
+        let excess = stamps.len().saturating_sub(self.limits.tombstones_per_home);
+        for (_, name) in stamps.drain(..excess) {
+            if let Some(gone) = self.accounts.remove(&Address { home, name }) {
                 self.digest.replace(gone.hash, Some(gone.version), 0);
             }
         }
@@ -297,18 +344,28 @@ impl Directory {
         self.node(id).map_or("", |node| node.body.name.as_str())
     }
 
-    /// An account.
+    /// An account that there is.
     pub fn account(&self, address: &Address) -> Option<&Account> {
+        self.account_record(address).filter(|account| !account.body.is_deleted())
+    }
+
+    /// An account or its tombstone.
+    pub fn account_record(&self, address: &Address) -> Option<&Account> {
         self.accounts.get(address).map(|entry| &entry.record)
     }
 
     /// All accounts.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values().map(|entry| &entry.record)
+        self.accounts.values().map(|entry| &entry.record).filter(|account| !account.body.is_deleted())
     }
 
     /// The accounts of one home.
     pub fn accounts_of(&self, home: NodeId) -> impl Iterator<Item = &Account> {
+        self.records_of(home).filter(|account| !account.body.is_deleted())
+    }
+
+    /// The accounts of one home, and its tombstones.
+    pub fn records_of(&self, home: NodeId) -> impl Iterator<Item = &Account> {
         let from = Address { home, name: Name::before_all() };
         self.accounts
             .range(from..)
@@ -340,7 +397,7 @@ impl Directory {
         })
     }
 
-    /// How many records there are: nodes, accounts, attachments.
+    /// How many records there are: nodes, accounts with tombstones, attachments.
     pub fn sizes(&self) -> (usize, usize, usize) {
         (self.nodes.len(), self.accounts.len(), self.attachments.len())
     }

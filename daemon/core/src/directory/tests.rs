@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 
-use super::record::{AccountBody, NodeBody};
+use super::record::{AccountBody, DELETED, NodeBody};
 use super::*;
 use crate::wire::bytes::{Bytes, Point, Signature};
 
@@ -56,12 +56,21 @@ impl Signer {
     }
 
     fn account(&self, name: &str, devices: &[&Signer], counter: u32) -> Vec<u8> {
+        self.flagged(name, devices, counter, 0)
+    }
+
+    fn tombstone(&self, name: &str, counter: u32) -> Vec<u8> {
+        self.flagged(name, &[], counter, DELETED)
+    }
+
+    fn flagged(&self, name: &str, devices: &[&Signer], counter: u32, flags: u8) -> Vec<u8> {
         let body = AccountBody {
             home: self.id(),
             name: name.parse().unwrap(),
             display: format!("{name} {counter}").parse().unwrap(),
             devices: devices.iter().map(|device| device.device()).collect(),
             counter,
+            flags,
         };
         let signature = self.sign(&Account::to_sign(&body));
         Record::Account(Account { body, signature }).encode()
@@ -209,9 +218,67 @@ fn a_device_that_the_account_has_no_more_is_forgotten() {
 }
 
 #[test]
+fn a_deleted_account_is_gone_with_its_devices_and_does_not_come_back() {
+    let (home, phone) = (Signer::new(), Signer::new());
+    let address = home.address("nuria");
+    let mut directory = directory();
+    directory.merge(&home.node(1, 1)).unwrap();
+    let account = home.account("nuria", &[&phone], 1);
+    let here = phone.attachment(&address, home.id(), 1, 1, Status::Here);
+    directory.merge(&account).unwrap();
+    directory.merge(&here).unwrap();
+    directory.merge(&home.tombstone("nuria", 2)).unwrap();
+    assert!(directory.account(&address).is_none() && directory.accounts().next().is_none());
+    assert_eq!(directory.sizes(), (1, 1, 0), "the attachment is forgotten, the tombstone is kept");
+    assert_eq!(directory.merge(&account), Ok(Merged::Known));
+    assert_eq!(directory.merge(&here), Err(Refused::Device));
+    // the name is free again, for whoever takes it next
+    directory.merge(&home.account("nuria", &[&Signer::new()], 3)).unwrap();
+    assert_eq!(directory.account(&address).unwrap().body.counter, 3);
+}
+
+#[test]
+fn a_tombstone_with_devices_is_no_record_and_an_account_without_is_one() {
+    let (home, phone) = (Signer::new(), Signer::new());
+    let mut directory = directory();
+    directory.merge(&home.node(1, 1)).unwrap();
+    assert_eq!(directory.merge(&home.flagged("nuria", &[&phone], 1, DELETED)), Err(Refused::Malformed));
+    directory.merge(&home.account("nuria", &[], 1)).unwrap();
+    assert!(directory.account(&home.address("nuria")).unwrap().body.devices.is_empty());
+}
+
+#[test]
+fn the_newest_tombstones_are_kept_in_whatever_order_they_come() {
+    let home = Signer::new();
+    let limits = Limits { tombstones_per_home: 3, ..Limits::default() };
+    let stones: Vec<Vec<u8>> = (1..=6).map(|n| home.tombstone(&format!("p{n}"), n)).collect();
+    let (node, mut digests) = (home.node(1, 1), Vec::new());
+    for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [3, 0, 5, 1, 4, 2]] {
+        let mut directory = Directory::new(NodeId([0; 16]), limits);
+        directory.merge(&node).unwrap();
+        for at in order {
+            assert!(directory.merge(&stones[at]).is_ok());
+        }
+        let kept: Vec<u32> = directory.records_of(home.id()).map(|account| account.body.counter).collect();
+        assert_eq!(kept, [4, 5, 6]);
+        // tombstones take no place of the living
+        assert_eq!(directory.accounts_of(home.id()).count(), 0);
+        digests.push(directory.digest().to_bytes());
+    }
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
 fn what_is_over_a_bound_is_refused_and_what_is_known_stays() {
     let (home, device) = (Signer::new(), Signer::new());
-    let limits = Limits { nodes: 1, accounts: 2, accounts_per_home: 1, attachments: 1, devices: 1 };
+    let limits = Limits {
+        nodes: 1,
+        accounts: 2,
+        accounts_per_home: 1,
+        tombstones_per_home: 1,
+        attachments: 1,
+        devices: 1,
+    };
     let mut directory = Directory::new(NodeId([0; 16]), limits);
     directory.merge(&home.node(1, 1)).unwrap();
     assert_eq!(directory.merge(&Signer::new().node(1, 1)), Err(Refused::Full));
@@ -257,6 +324,9 @@ fn world() -> Vec<Vec<u8>> {
         records.push(home.account(&name, &[&devices[0]], 1));
         records.push(home.account(&name, &[&devices[0], &devices[1]], 2));
         records.push(home.account(&name, &[&devices[1], &devices[2]], 3));
+        if n == 4 {
+            records.push(home.tombstone(&name, 4));
+        }
         for (counter, device) in devices.iter().enumerate() {
             let at = homes[counter % 2].id();
             records.push(device.attachment(&address, at, 2, counter as u32 + 1, Status::Here));

@@ -169,7 +169,7 @@ pub struct Candidates {
     /// When the next probe may be, for told addresses and for routers; earlier than now: saved for a burst.
     next: [Time; 2],
     alone: bool,
-    own: Vec<IpAddr>,
+    own: Vec<SocketAddr>,
     avoided: Vec<(IpAddr, u8)>,
     loopback: bool,
     seed: u64,
@@ -194,12 +194,12 @@ impl Candidates {
         }
     }
 
-    /// Addresses of this node, and networks that its owner never wants tried.
-    pub fn set_avoided(&mut self, own: Vec<IpAddr>, avoided: Vec<(IpAddr, u8)>) {
+    /// Where this node listens, and networks that its owner never wants tried.
+    pub fn set_avoided(&mut self, own: Vec<SocketAddr>, avoided: Vec<(IpAddr, u8)>) {
         (self.own, self.avoided) = (own, avoided);
         self.avoided.truncate(MAX_AVOIDED);
         let unwanted: Vec<SocketAddr> =
-            self.entries.keys().copied().filter(|address| self.is_avoided(address.ip())).collect();
+            self.entries.keys().copied().filter(|address| self.is_avoided(*address)).collect();
         for address in unwanted {
             self.entries.remove(&address);
         }
@@ -236,12 +236,15 @@ impl Candidates {
         }
         let mut wanted: BTreeMap<SocketAddr, Claim> = BTreeMap::new();
         for lead in self.choice(now, leads).iter() {
-            if self.is_avoided(lead.address.ip()) {
+            if self.is_avoided(lead.address) {
                 self.counters.avoided = self.counters.avoided.wrapping_add(1);
             } else if let Some(claim) = wanted.get_mut(&lead.address) {
-                // one source, one address, two stories: both are there, nobody is named
-                claim.id = claim.id.filter(|id| lead.id == Some(*id));
-                claim.told |= lead.told;
+                match (claim.told, lead.told) {
+                    // one source, one address, two stories: both are there, nobody is named
+                    (true, true) => claim.id = claim.id.filter(|id| lead.id == Some(*id)),
+                    (false, true) => (claim.id, claim.told) = (lead.id, true),
+                    (_, false) => {}
+                }
             } else if wanted.len() < MAX_A_SOURCE {
                 wanted.insert(lead.address, Claim { source, id: lead.id, told: lead.told });
             } else {
@@ -365,9 +368,12 @@ impl Candidates {
         worst.is_some_and(|(_, address)| self.entries.remove(&address).is_some())
     }
 
-    fn is_avoided(&self, ip: IpAddr) -> bool {
+    fn is_avoided(&self, address: SocketAddr) -> bool {
+        let ip = address.ip();
+        // a scope does not make an address of ours another
+        let own = |own: &SocketAddr| own.ip() == ip && own.port() == address.port();
         (ip.is_loopback() && !self.loopback)
-            || self.own.contains(&ip) && !ip.is_loopback()
+            || self.own.iter().any(own)
             || self.avoided.iter().any(|(network, length)| contains(*network, *length, ip))
     }
 

@@ -11,7 +11,9 @@ use super::bytes::Bytes;
 use super::node::Item;
 use super::node::{CallBody, CallFrame, Device, Frame, Introduction, VERSION};
 use super::page::{Candidate, Description, Kind, Media, Presence, Reason};
-use crate::directory::record::{Account, AccountBody, Attachment, Node, NodeBody, Record, Status};
+use crate::directory::record::{
+    ADMIN, Account, AccountBody, Attachment, DELETED, Node, NodeBody, Record, Status,
+};
 use crate::gossip::seal::PairKey;
 use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::Address;
@@ -96,7 +98,9 @@ fn records() -> Vec<(&'static str, Record)> {
         display: "Núria".parse().unwrap(),
         devices: vec![DeviceId([0xd1; 16])],
         counter: 1,
+        flags: ADMIN,
     };
+    let tombstone = AccountBody { devices: Vec::new(), counter: 2, flags: DELETED, ..account.clone() };
     let attachment = Attachment {
         address: device("nuria", 0).address,
         point: Bytes([4; 65]),
@@ -109,6 +113,7 @@ fn records() -> Vec<(&'static str, Record)> {
     vec![
         ("record-node", Record::Node(Node { body: node, signature: Bytes([0x55; 64]) })),
         ("record-account", Record::Account(Account { body: account, signature: Bytes([0x55; 64]) })),
+        ("record-tombstone", Record::Account(Account { body: tombstone, signature: Bytes([0x55; 64]) })),
         ("record-attachment", Record::Attachment(attachment)),
     ]
 }

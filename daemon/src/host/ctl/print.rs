@@ -29,6 +29,24 @@ const LINKS: Columns = &[
     ("OUT", "out_bytes"),
     ("ID", "id"),
 ];
+const SOURCES: Columns = &[
+    ("SOURCE", "source"),
+    ("STATE", "state"),
+    ("ADDRESSES", "addresses"),
+    ("READ", "read"),
+    ("MALFORMED", "malformed"),
+    ("SKIPPED", "skipped"),
+    ("LAST", "last"),
+];
+const CANDIDATES: Columns = &[
+    ("ADDRESS", "address"),
+    ("FROM", "sources"),
+    ("TOLD", "told"),
+    ("REACHED", "reached"),
+    ("FAILURES", "failures"),
+    ("NEXT", "due_s"),
+    ("ID", "id"),
+];
 
 /// What of a status comes first, from what people look for to what is for experts; the rest follows.
 const STATUS: &[&str] = &[
@@ -51,14 +69,21 @@ const STATUS: &[&str] = &[
 
 /// The answer to a command as text that ends with a line end.
 pub fn print(command: &str, answer: &Value) -> String {
-    let list = |columns, none: &str| match answer[command].as_array() {
+    let list = |field: &str, columns, none: &str| match answer[field].as_array() {
         Some(rows) if !rows.is_empty() => table(columns, rows),
         _ => format!("{none}\n"),
     };
     match command {
-        "members" => list(MEMBERS, "No other node is known."),
-        "accounts" => list(ACCOUNTS, "Nobody has an account here yet."),
-        "links" => list(LINKS, "No link is open."),
+        "members" => list(command, MEMBERS, "No other node is known."),
+        "accounts" => list(command, ACCOUNTS, "Nobody has an account here yet."),
+        "links" => list(command, LINKS, "No link is open."),
+        "discovery" => {
+            let sources = list("sources", SOURCES, "No source is known.");
+            let candidates = list("candidates", CANDIDATES, "No source names an address.");
+            let mut counters = Vec::new();
+            flatten("", answer["counters"].as_object().unwrap_or(&Map::new()), &mut counters);
+            format!("{sources}\n{candidates}\n{}", align(&counters))
+        }
         _ => {
             let mut lines = Vec::new();
             if let Some(object) = answer.as_object() {

@@ -143,6 +143,10 @@ fn nobody_hides_an_address_behind_the_id_of_another() {
     table.heard(HOUR, Source::Bmx7, &[Lead { id: None, ..told(3, 7) }]);
     table.heard(HOUR, Source::Umdns, &[told(3, 7)]);
     assert!(table.view().all(|view| view.id.is_none()));
+    // that a router is there too contradicts nothing
+    table.heard(HOUR, Source::Bmx6, &[router(4), told(4, 7), router(4)]);
+    let four = table.view().find(|view| view.address == address(4));
+    assert_eq!(four.unwrap().id, Some(NodeId([7; 16])));
 }
 
 #[test]
@@ -193,7 +197,7 @@ fn own_avoided_and_loopback_addresses_are_never_tried() {
     let mut table = Candidates::new(10, false);
     let local = Lead { address: "127.0.0.1:8443".parse().unwrap(), id: None, told: true };
     table.set_avoided(
-        vec![address(1).ip()],
+        vec![address(1)],
         vec![("10.0.1.0".parse().unwrap(), 24), ("fd00::".parse().unwrap(), 8)],
     );
     let v6 = Lead { address: "[fd12::1]:8443".parse().unwrap(), id: None, told: true };

@@ -37,7 +37,7 @@ const callUnban = rpc.declare({ object: 'truca', method: 'unban', params: [ 'id'
 const callReports = rpc.declare({ object: 'truca', method: 'reports', reject: true });
 const callServices = rpc.declare({ object: 'service', method: 'list', params: [ 'name' ], expect: { '': {} } });
 
-/* How a call failed, from the numbers of ubus (positive) and of uhttpd's JSON-RPC (negative) */
+/* How a call failed, from the numbers of ubus (positive) and of JSON-RPC in LuCI and uhttpd (negative) */
 const KINDS = {
 	'2': 'refused',
 	'3': 'other-version',
@@ -129,9 +129,9 @@ return baseclass.extend({
 	/* What went wrong with one change, in words for a notice */
 	explain(error) {
 		switch (kindOf(error)) {
-		case 'absent': return _('Nothing was changed: Truca is not running.');
+		case 'absent': return _('Nothing was changed: it is not there any more, or Truca is not running.');
 		case 'denied': return _('Nothing was changed: this login may only look.');
-		case 'refused': return _('Nothing was changed: Truca refused. It may have changed meanwhile; look again.');
+		case 'refused': return _('Nothing was changed: Truca does not take this. Is it typed right?');
 		case 'slow': return _('Truca did not answer in time. Look again in a moment.');
 		default: return error.message;
 		}

@@ -40,6 +40,13 @@ function number(least, most, zero) {
 	};
 }
 
+/* 10.1.2.3:53, [fd00::1]:53 */
+function withPort(value) {
+	const parts = /^(?:\[([^\]]+)\]|([^:]+)):([0-9]{1,5})$/.exec(value);
+
+	return parts != null && (parts[1] ? ipv6(parts[1]) != null : IPV4.test(parts[2])) && +parts[3] >= 1 && +parts[3] <= 65535;
+}
+
 function address(value) {
 	if (IPV4.test(value))
 		return !/^(?:22[4-9]|23[0-9])\./.test(value) && value != '255.255.255.255';
@@ -72,6 +79,25 @@ return baseclass.extend({
 
 	host(value) {
 		return HOST.test(value) || IPV4.test(value) || ipv6(value) != null || _('An address or a host name');
+	},
+
+	/* Where something of this router listens */
+	socket(value) {
+		return withPort(value) || _('An address with a port, like 127.0.0.1:2009 or [::1]:2009');
+	},
+
+	/* A name server */
+	server(value) {
+		return withPort(value) || address(value) || _('An address, with or without a port');
+	},
+
+	/* An address, or one with the length of its prefix */
+	network(value) {
+		const [ ip, length, ...more ] = value.split('/');
+		const most = IPV4.test(ip) ? 32 : (ipv6(ip) != null ? 128 : -1);
+
+		return (!more.length && most >= 0 && (length == null || (/^[0-9]{1,3}$/.test(length) && +length <= most)))
+			|| _('An address or a network, like 10.1.0.0/16');
 	},
 
 	nodeId(value) {

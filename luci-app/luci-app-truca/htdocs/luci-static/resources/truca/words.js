@@ -38,14 +38,31 @@ function source(kind) {
 	case 'mdns': return _('on the link (mDNS)');
 	case 'member': return _('told by other nodes');
 	case 'saved': return _('known from before');
-	case 'inbound': return _('it came by itself');
+	case 'umdns': return _('on the link (umdns)');
+	case 'bmx6': return 'bmx6';
+	case 'bmx7': return 'bmx7';
+	case 'babeld': return 'babeld';
+	case 'shared_state': return _('shared state');
+	case 'olsr': return 'OLSR';
+	case 'oonf': return 'OLSRv2';
+	case 'dns': return 'DNS';
 	default: return kind || _('unknown');
 	}
 }
 
-/* What a source that looks for nodes is doing */
+/**
+ * What a source of addresses is like now
+ *
+ * @param {Truca.Source} row
+ */
 function sourceState(row) {
-	return row.active ? _('looking') : _('not here');
+	switch (row.state) {
+	case 'off': return _('switched off');
+	case 'waiting': return _('waiting for its first answer');
+	case 'heard': return _('heard');
+	case 'absent': return _('not on this router');
+	default: return _('does not answer: %s').format(row.last);
+	}
 }
 
 /**

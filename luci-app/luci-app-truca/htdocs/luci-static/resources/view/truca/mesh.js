@@ -97,6 +97,7 @@ return view.extend({
 		const map = parts.section(_('Map'), _('Lines are open links, the numbers are people. Nodes without a line are known through others.'));
 		const list = parts.section(_('Nodes'), '');
 		const looking = parts.section(_('Where nodes are looked for'), '');
+		const trying = parts.section(_('Addresses that are tried'), _('What was found, and whether a node answers there.'));
 		const more = E('p', {});
 		const search = E('input', {
 			'type': 'search', 'class': 'cbi-input-text', 'placeholder': _('Name, id or address'), 'aria-label': _('Search nodes'),
@@ -113,10 +114,18 @@ return view.extend({
 			{ title: _('Node id'), cell: (row) => E('code', {}, [ row.id ]) }
 		]), (row) => row.id, _('No node has this in its name, id or address.'));
 		const sources = parts.table(/** @type {Truca.Column<Truca.Source>[]} */ ([
-			{ title: _('Where'), cell: (row) => words.source(row.name) },
-			{ title: _('State'), cell: (row) => words.sourceState(row) },
-			{ title: _('Found'), cell: (row) => String(row.found), narrow: true }
-		]), (row) => row.name, _('Nothing looks for nodes. Switch on mDNS or add a neighbour in the settings.'));
+			{ title: _('Where'), cell: (row) => words.source(row.source) },
+			{ title: _('State'), cell: words.sourceState },
+			{ title: _('Addresses'), cell: (row) => String(row.addresses), narrow: true },
+			{ title: _('Not understood'), cell: (row) => N_(row.malformed, '%d time', '%d times').format(row.malformed), narrow: true }
+		]), (row) => row.source, _('Nothing looks for nodes. Switch on mDNS or add a neighbour in the settings.'));
+		const tried = parts.table(/** @type {Truca.Column<Truca.Candidate>[]} */ ([
+			{ title: _('Address'), cell: (row) => E('code', {}, [ row.address ]) },
+			{ title: _('Found'), cell: (row) => row.sources.map(words.source).join(', ') || _('in the settings') },
+			{ title: _('State'), cell: (row) => row.reached ? _('a node answers') : _('no node answered yet') },
+			{ title: _('Failed'), cell: (row) => N_(row.failures, '%d time', '%d times').format(row.failures), narrow: true },
+			{ title: _('Next try'), cell: (row) => _('in %s').format(parts.duration(row.due_s)), narrow: true }
+		]), (row) => row.address, _('No address is being tried.'));
 
 		/** @type {Known[]} */
 		let members = [];
@@ -132,8 +141,9 @@ return view.extend({
 
 		list.show([ E('div', { 'class': 'truca-search' }, [ search ]), table.node, more ]);
 		looking.show([ sources.node ]);
+		trying.show([ tried.node ]);
 
-		return parts.live(first, _('Mesh'), [ map.node, list.node, looking.node ], ask, (data) => {
+		return parts.live(first, _('Mesh'), [ map.node, list.node, looking.node, trying.node ], ask, (data) => {
 			members = join(data.members.members, data.links.links);
 
 			const others = members.length - 1;
@@ -149,7 +159,8 @@ return view.extend({
 					parts.paragraph(_('If one should be here: is its port let in by both firewalls? Otherwise add its address as a fixed neighbour in the settings.'))
 				]);
 			draw();
-			sources.update(data.discovery.sources);
+			sources.update(data.discovery.sources.filter((row) => row.state != 'off'));
+			tried.update(data.discovery.candidates);
 		}).node;
 	}
 });

@@ -11,16 +11,6 @@ const LIMIT = 100;
 /* How long a notice of what was done stays */
 const READ_MS = 6000;
 
-/* A question before something that cannot be undone, or that needs a word typed */
-function dialog(title, children, action, style, press) {
-	const close = () => ui.hideModal();
-
-	ui.showModal(title, [ E('div', { 'class': 'truca' }, children), E('div', { 'class': 'right' }, [
-		parts.button(_('Cancel'), '', 'cancel', close), ' ',
-		parts.button(action, style, 'action', () => Promise.resolve(press()).then((keep) => keep || close()))
-	]) ]);
-}
-
 function say(text, level) {
 	const node = ui.addNotification(null, [ parts.paragraph(text) ], level);
 
@@ -47,46 +37,71 @@ return view.extend({
 		return this.ask();
 	},
 
-	/* Does a change, says how it went, and shows what is now */
+	/**
+	 * Does a change, says how it went, and shows what is now
+	 *
+	 * @param {Promise<unknown>} promise
+	 * @param {string} done
+	 */
 	change(promise, done) {
 		return promise.then(() => say(done, 'info'), (error) => say(daemon.explain(error), 'warning'))
 			.then(() => this.live.refresh());
+	},
+
+	/**
+	 * A question before something that needs a word typed or cannot be undone. `act()` gives the promise of the
+	 * change, or null while something is missing; the question stays until the change is done.
+	 *
+	 * @param {string} title
+	 * @param {Child[]} children
+	 * @param {string} style
+	 * @param {() => Promise<unknown> | null} act
+	 * @param {string} done
+	 */
+	confirm(title, children, style, act, done) {
+		const trouble = E('p', { 'class': 'truca-trouble', 'role': 'alert' }, []);
+		const press = () => {
+			const change = act();
+
+			return change && change.then(() => {
+				ui.hideModal();
+				say(done, 'info');
+
+				return this.live.refresh();
+			}, (error) => parts.fill(trouble, [ daemon.explain(error) ]));
+		};
+
+		ui.showModal(title, [ E('div', { 'class': 'truca' }, children.concat([ trouble ])), E('div', { 'class': 'right' }, [
+			parts.button(_('Cancel'), '', 'cancel', () => ui.hideModal()), ' ',
+			parts.button(title, style, 'action', press)
+		]) ]);
 	},
 
 	/** @param {Truca.Account} account */
 	rename(account) {
 		const input = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'maxlength': 48, 'value': account.display, 'aria-label': _('New name') });
 
-		dialog(_('Rename'), [
+		this.confirm(_('Rename'), [
 			E('p', {}, [ _('The name that others see. The address stays:'), ' ', E('code', {}, [ account.address ]) ]),
 			E('p', {}, [ input ])
-		], _('Rename'), 'cbi-button-apply', () => {
-			const name = input.value.trim();
-
-			if (!name)
-				return true;
-
-			return this.change(daemon.accountSet(account.address, name), _('Renamed.')).then(() => false);
-		});
+		], 'cbi-button-apply', () => input.value.trim() ? daemon.accountSet(account.address, input.value.trim()) : null, _('Renamed.'));
 		input.select();
 	},
 
 	/** @param {Truca.Account} account */
 	resetDevices(account) {
-		dialog(_('Reset devices'), [
+		this.confirm(_('Reset devices'), [
 			E('p', {}, [ E('strong', {}, [ account.display ]), ' ', E('code', {}, [ account.address ]) ]),
 			parts.paragraph(_('All devices of this person are signed out and forgotten. The next one that takes this name gets the account: do it only when the person is there to sign in again.'))
-		], _('Reset devices'), 'cbi-button-negative', () =>
-			this.change(daemon.accountSet(account.address, null, null, true), _('The devices are forgotten.')));
+		], 'cbi-button-negative', () => daemon.accountSet(account.address, null, null, true), _('The devices are forgotten.'));
 	},
 
 	/** @param {Truca.Account} account */
 	remove(account) {
-		dialog(_('Delete account'), [
+		this.confirm(_('Delete account'), [
 			E('p', {}, [ E('strong', {}, [ account.display ]), ' ', E('code', {}, [ account.address ]) ]),
 			parts.paragraph(_('The account and its devices are forgotten in the whole mesh, and its calls end. This cannot be undone.'))
-		], _('Delete account'), 'cbi-button-negative', () =>
-			this.change(daemon.accountDelete(account.address), _('The account is deleted.')));
+		], 'cbi-button-negative', () => daemon.accountDelete(account.address), _('The account is deleted.'));
 	},
 
 	/** @param {Truca.Account} account */
@@ -96,21 +111,14 @@ return view.extend({
 	},
 
 	/** @param {string} [id] */
-	banDialog(id) {
-		const target = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'value': id || '', 'placeholder': _('name@node or a node id'), 'aria-label': _('Whom') });
-		const reason = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'maxlength': 120, 'aria-label': _('Why') });
+	keepOut(id) {
+		const whom = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'value': id || '', 'placeholder': _('name@node or a node id'), 'aria-label': _('Whom') });
+		const why = E('input', { 'type': 'text', 'class': 'cbi-input-text', 'maxlength': 120, 'aria-label': _('Why') });
 
-		dialog(_('Keep out'), [
+		this.confirm(_('Keep out'), [
 			parts.paragraph(_('A person who is kept out cannot sign in here or ring anybody here; a node that is kept out gets no link. Other nodes decide for themselves.')),
-			parts.facts([ [ _('Whom'), target ], [ _('Why'), reason ] ])
-		], _('Keep out'), 'cbi-button-negative', () => {
-			const whom = target.value.trim();
-
-			if (!whom)
-				return true;
-
-			return this.change(daemon.ban(whom, reason.value.trim()), _('Kept out from now on.')).then(() => false);
-		});
+			parts.facts([ [ _('Whom'), whom ], [ _('Why'), why ] ])
+		], 'cbi-button-negative', () => whom.value.trim() ? daemon.ban(whom.value.trim(), why.value.trim()) : null, _('Kept out from now on.'));
 	},
 
 	/** @param {Truca.Account} account */
@@ -146,7 +154,7 @@ return view.extend({
 			{ title: _('By'), cell: (row) => E('code', {}, [ row.by ]) },
 			{ title: _('Reason'), cell: (row) => row.reason },
 			{ title: _('Since'), cell: (row) => row.age_s == null ? _('before the last start') : _('%s ago').format(parts.duration(row.age_s)), narrow: true },
-			...only({ title: _('Actions'), cell: (row) => parts.button(_('Keep out'), 'cbi-button-negative', row.about, () => this.banDialog(row.about)) })
+			...only({ title: _('Actions'), cell: (row) => parts.button(_('Keep out'), 'cbi-button-negative', row.about, () => this.keepOut(row.about)) })
 		]),
 		(row) => row.about + ' ' + row.by, _('Nobody has reported anything.'));
 		const out = parts.table(/** @type {Truca.Column<Truca.Ban>[]} */ ([
@@ -168,7 +176,7 @@ return view.extend({
 		accounts.show([ E('div', { 'class': 'truca-search' }, [ search ]), people.node, more ]);
 		reports.show([ told.node ]);
 		bans.show([ out.node, may ? E('div', { 'class': 'truca-actions' }, [
-			parts.button(_('Keep somebody out'), 'cbi-button-add', 'ban', () => this.banDialog())
+			parts.button(_('Keep somebody out'), 'cbi-button-add', 'ban', () => this.keepOut())
 		]) : '' ]);
 
 		this.live = parts.live(first, _('People'), [ accounts.node, reports.node, bans.node ], () => this.ask(), (data) => {

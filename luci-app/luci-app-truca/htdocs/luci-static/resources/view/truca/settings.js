@@ -145,10 +145,51 @@ function node(map, id) {
 }
 
 function discovery(map, id) {
-	const s = map.section(form.NamedSection, id, 'discovery', _('Finding other nodes'));
+	const s = map.section(form.NamedSection, id, 'discovery', _('Finding other nodes'),
+		_('What is not on this router costs nothing. What is found is only tried: nobody is trusted for being found.'));
 
-	flag(s, null, 'mdns', _('On the link, by mDNS'),
+	s.tab('sources', _('Where to look'));
+	s.tab('details', _('How to look'));
+
+	flag(s, 'sources', 'mdns', _('On the link, by mDNS'),
 		_('Look for nodes on the same link and be found there. Nodes farther away become known through them.'), '1');
+	flag(s, 'sources', 'umdns', _('At umdns'),
+		_('Ask OpenWrt\'s own mDNS service what it has heard.'), '1');
+	flag(s, 'sources', 'bmx6', _('At bmx6'),
+		_('The mesh of qMp: the routers that it knows, and what they say of themselves by SMS.'), '1');
+	flag(s, 'sources', 'bmx7', _('At bmx7'),
+		_('The same for bmx7.'), '1');
+	flag(s, 'sources', 'babeld', _('At babeld'),
+		_('The routers that babeld has routes to.'), '1');
+	flag(s, 'sources', 'shared_state', _('In shared state'),
+		_('What other nodes have written into LibreMesh\'s shared state.'), '1');
+	flag(s, 'sources', 'olsr', _('At OLSR'),
+		_('The routers that olsrd has routes to, by its plugin jsoninfo.'), '1');
+	flag(s, 'sources', 'oonf', _('At OLSRv2'),
+		_('The routers that OONF\'s olsrd2 has routes to.'), '1');
+	text(s, 'sources', 'dns_domain', _('In DNS'),
+		_('Domains whose name servers list nodes, as SRV records of _truca._tcp. For zones without discovery.'),
+		{ list: true, unset: '', check: valid.host });
+
+	flag(s, 'details', 'publish', _('Say that this node is here'),
+		_('By bmx6, bmx7 and shared state, so that others find it without trying.'), '1');
+	flag(s, 'details', 'probe', _('Try other routers'),
+		_('Also those that do not say that they run Truca: a few at a time, and ever more seldom.'), '1');
+	text(s, 'details', 'avoid', _('Never look in'),
+		_('Addresses and networks in which no node is looked for.'),
+		{ list: true, unset: '', check: valid.network });
+	text(s, 'details', 'bmx6_dir', _('Directory of bmx6'), _('Where bmx6 keeps its run-time files.'),
+		{ unset: '/var/run/bmx6', check: valid.path });
+	text(s, 'details', 'bmx7_dir', _('Directory of bmx7'), _('Where bmx7 keeps its run-time files.'),
+		{ unset: '/var/run/bmx7', check: valid.path });
+	text(s, 'details', 'babeld_socket', _('Socket of babeld'), _('Where babeld\'s local socket may be, as address and port.'),
+		{ list: true, unset: '[::1]:30003 [::1]:33123', check: valid.socket });
+	text(s, 'details', 'olsr_socket', _('Socket of olsrd'), _('Where jsoninfo may answer, as address and port.'),
+		{ list: true, unset: '127.0.0.1:9090 [::1]:9090', check: valid.socket });
+	text(s, 'details', 'oonf_socket', _('Socket of olsrd2'), _('Where its telnet may answer, as address and port.'),
+		{ list: true, unset: '127.0.0.1:2009 [::1]:2009', check: valid.socket });
+	text(s, 'details', 'dns_server', _('Name servers'), _('To ask for these domains; those of the system when empty.'),
+		{ list: true, unset: '', check: valid.server });
 }
 
 function limits(map, id) {
