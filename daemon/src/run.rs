@@ -3,7 +3,6 @@
 //! Called by `main`, once. One thread runs everything; only writes to flash and name look-ups are handed to a
 //! helper thread, and mDNS has its own.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +20,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use truca_core::Time;
 use truca_core::discovery::Source;
 use truca_core::id::NodeId;
+use truca_core::sorted::Map;
 
 use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::host::config::{Config, Overrides, Peer};
@@ -126,12 +126,12 @@ struct Running {
     fingerprint: String,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
-    pages: BTreeMap<PageId, Outbox<PageOut>>,
-    links: BTreeMap<LinkId, Outbox<LinkOut>>,
+    pages: Map<PageId, Outbox<PageOut>>,
+    links: Map<LinkId, Outbox<LinkOut>>,
     sockets: membership::Sockets,
     doors: Rc<listen::Shared>,
     stun_counters: stun::SharedCounters,
-    stun: BTreeMap<SocketAddr, task::JoinHandle<std::io::Result<()>>>,
+    stun: Map<SocketAddr, task::JoinHandle<std::io::Result<()>>>,
     mdns: Option<Mdns>,
     sources: Sources,
 }
@@ -199,12 +199,12 @@ impl Running {
             fingerprint,
             events,
             inbox,
-            pages: BTreeMap::new(),
-            links: BTreeMap::new(),
+            pages: Map::new(),
+            links: Map::new(),
             sockets,
             doors,
             stun_counters: stun::SharedCounters::default(),
-            stun: BTreeMap::new(),
+            stun: Map::new(),
             mdns,
             sources,
             config,
@@ -463,7 +463,7 @@ impl Running {
 /// Queues a message for a page or a link. Who does not take what it is sent is cut off: this one when its queue
 /// is full, the fullest when all together hold more than `most` bytes.
 fn send<Id: Ord + Copy, T: Weigh>(
-    queues: &mut BTreeMap<Id, Outbox<T>>,
+    queues: &mut Map<Id, Outbox<T>>,
     to: Id,
     message: T,
     waiting: &Waiting,
@@ -546,7 +546,7 @@ mod tests {
     #[test]
     fn who_reads_least_is_cut_off_when_all_together_hold_too_much() {
         let waiting = Waiting::default();
-        let (mut queues, mut inlets) = (BTreeMap::new(), Vec::new());
+        let (mut queues, mut inlets) = (Map::new(), Vec::new());
         for n in 0..3 {
             let (out, inlet) = outbox::open(&waiting);
             queues.insert(LinkId(n), out);

@@ -18,7 +18,7 @@ mod people;
 mod report;
 pub mod state;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use truca_core::gossip::{self, Gossip};
 use truca_core::id::NodeId;
 use truca_core::name::Name;
 use truca_core::signal::call::{Calls, SessionId};
+use truca_core::sorted::Set;
 use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::Device;
 
@@ -128,14 +129,14 @@ pub struct Node<K> {
     directory: Directory,
     gossip: Gossip,
     calls: Calls,
-    alive: BTreeSet<NodeId>,
-    fallen: BTreeSet<NodeId>,
+    alive: Set<NodeId>,
+    fallen: Set<NodeId>,
     /// How often a member was declared dead.
     deaths: u32,
     inbox: inbox::Inbox,
     links: links::Links,
     pages: pages::Pages,
-    jobs: BTreeSet<(Time, Job)>,
+    jobs: Set<(Time, Job)>,
     outputs: VecDeque<Output>,
     windows_at: Option<Time>,
     windows_last: Time,
@@ -148,7 +149,7 @@ pub struct Node<K> {
     renewing: bool,
     renewed_at: Option<Time>,
     /// Reasons for refusing records that were logged already: a flood must not fill the log.
-    logged: BTreeSet<Refused>,
+    logged: Set<Refused>,
 }
 
 impl<K: Keys> Node<K> {
@@ -183,13 +184,13 @@ impl<K: Keys> Node<K> {
             directory: Directory::new(id, limits),
             gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key),
             calls: Calls::new(),
-            alive: BTreeSet::from([id]),
-            fallen: BTreeSet::new(),
+            alive: Set::from([id]),
+            fallen: Set::new(),
             deaths: 0,
             inbox: inbox::Inbox::default(),
             links: links::Links::default(),
             pages: pages::Pages::default(),
-            jobs: BTreeSet::new(),
+            jobs: Set::new(),
             outputs: VecDeque::new(),
             windows_at: None,
             windows_last: Time::ZERO,
@@ -199,7 +200,7 @@ impl<K: Keys> Node<K> {
             ahead: (0, 0),
             renewing: false,
             renewed_at: None,
-            logged: BTreeSet::new(),
+            logged: Set::new(),
             keys,
             settings,
         };
@@ -232,7 +233,7 @@ impl<K: Keys> Node<K> {
     }
 
     /// The members that are alive, this node included.
-    pub fn alive(&self) -> &BTreeSet<NodeId> {
+    pub fn alive(&self) -> &Set<NodeId> {
         &self.alive
     }
 
