@@ -59,6 +59,7 @@ fn hearsay(members: &[foca::Member<Member>]) -> Vec<u8> {
     for member in members {
         PostcardCodec.encode_member(member, &mut payload).unwrap();
     }
+    payload.extend_from_slice(&[0; SUMMARY]);
     PairKey::agree(&[2; 32].into(), Gossip::agreement([1; 32])).seal(&payload)
 }
 
