@@ -3,7 +3,6 @@
 //! Called by `main`, once. One thread runs everything; only writes to flash and name look-ups are handed to a
 //! helper thread, and mDNS has its own.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +20,7 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use truca_core::Time;
 use truca_core::discovery::Source;
 use truca_core::id::NodeId;
+use truca_core::sorted::{Map, Set};
 
 use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::host::config::{Config, Overrides, Peer};
@@ -132,20 +132,20 @@ struct Running {
     fingerprint: String,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
-    pages: BTreeMap<PageId, Outbox<PageOut>>,
-    links: BTreeMap<LinkId, Outbox<LinkOut>>,
+    pages: Map<PageId, Outbox<PageOut>>,
+    links: Map<LinkId, Outbox<LinkOut>>,
     sockets: membership::Sockets,
     doors: Rc<listen::Shared>,
     stun_counters: stun::SharedCounters,
-    stun: BTreeMap<SocketAddr, task::JoinHandle<io::Result<()>>>,
+    stun: Map<SocketAddr, task::JoinHandle<io::Result<()>>>,
     mdns: Option<Mdns>,
     sources: Sources,
     bus: Bus,
     overrides: Overrides,
     /// The addresses that are listened on.
-    listening: BTreeSet<IpAddr>,
+    listening: Set<IpAddr>,
     /// What is wrong now: a stable word, and what the system says.
-    troubles: BTreeMap<&'static str, String>,
+    troubles: Map<&'static str, String>,
 }
 
 impl Running {
@@ -153,7 +153,7 @@ impl Running {
         let start = Instant::now();
         let (events, inbox) = mpsc::channel(EVENT_QUEUE);
         // first the control socket: it tells whether another daemon runs here
-        let mut troubles = BTreeMap::new();
+        let mut troubles = Map::new();
         match ctl::Server::bind(&config.run_dir) {
             Ok(server) => drop(task::spawn_local(server.serve(events.clone()))),
             Err(error @ ctl::Error::InUse(_)) => return Err(error.into()),
@@ -195,17 +195,17 @@ impl Running {
             fingerprint,
             events,
             inbox,
-            pages: BTreeMap::new(),
-            links: BTreeMap::new(),
+            pages: Map::new(),
+            links: Map::new(),
             sockets: membership::Sockets::default(),
             doors,
             stun_counters: stun::SharedCounters::default(),
-            stun: BTreeMap::new(),
+            stun: Map::new(),
             mdns,
             sources,
             bus,
             overrides: overrides.clone(),
-            listening: BTreeSet::new(),
+            listening: Set::new(),
             troubles,
             config,
         };
@@ -515,7 +515,7 @@ impl Running {
 /// Queues a message for a page or a link. Who does not take what it is sent is cut off: this one when its queue
 /// is full, the fullest when all together hold more than `most` bytes.
 fn send<Id: Ord + Copy, T: Weigh>(
-    queues: &mut BTreeMap<Id, Outbox<T>>,
+    queues: &mut Map<Id, Outbox<T>>,
     to: Id,
     message: T,
     waiting: &Waiting,

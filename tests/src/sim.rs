@@ -564,7 +564,7 @@ impl Mesh {
         let first = self.node(running[0]).directory().digest();
         running.iter().all(|host| {
             let node = self.node(*host);
-            *node.alive() == ids && node.directory().digest() == first
+            node.alive().iter().eq(&ids) && node.directory().digest() == first
         })
     }
 }

@@ -16,6 +16,7 @@ pub mod gossip;
 pub mod id;
 pub mod name;
 pub mod signal;
+pub mod sorted;
 pub mod stun;
 pub mod ubus;
 pub mod wire;

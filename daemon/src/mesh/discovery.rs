@@ -4,13 +4,13 @@
 //! for the table of candidates: an address is tried, and who answers proves who it is. TXT: `id` (node id), `v`
 //! (version of the node wire).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mdns_sd::{ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
 use tokio::time::timeout;
 use truca_core::discovery::{Heard, Hint, MAX_ADDRESSES};
 use truca_core::id::NodeId;
+use truca_core::sorted::Map;
 use truca_core::wire::node::VERSION;
 
 use crate::mesh::sources::Ear;
@@ -47,7 +47,7 @@ impl Mdns {
         daemon.register(info).map_err(|error| error.to_string())?;
         let found = daemon.browse(SERVICE).map_err(|error| error.to_string())?;
         tokio::task::spawn_local(async move {
-            let mut instances: BTreeMap<String, Vec<Hint>> = BTreeMap::new();
+            let mut instances: Map<String, Vec<Hint>> = Map::new();
             while let Ok(event) = found.recv_async().await {
                 match event {
                     ServiceEvent::ServiceResolved(service) => {

@@ -8,13 +8,13 @@
 //! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached,
 //! [`MAX_WAITING_BYTES`] of frames for all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use truca_core::Time;
 use truca_core::directory::record::Record;
 use truca_core::id::NodeId;
+use truca_core::sorted::{Map, Set};
 use truca_core::wire::node::{CallFrame, Frame, VERSION};
 
 use super::compare::Comparing;
@@ -97,13 +97,13 @@ pub(super) struct Counters {
 
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    pub(super) open: BTreeMap<LinkId, Link>,
-    dials: BTreeMap<SocketAddr, Dial>,
-    reaching: BTreeMap<NodeId, Reach>,
+    pub(super) open: Map<LinkId, Link>,
+    dials: Map<SocketAddr, Dial>,
+    reaching: Map<NodeId, Reach>,
     /// Nodes that are tried again because a call depends on them.
-    reaching_again: BTreeSet<NodeId>,
+    reaching_again: Set<NodeId>,
     /// By which hint a node was found: of nodes in the directory only, which bounds them.
-    sources: BTreeMap<NodeId, &'static str>,
+    sources: Map<NodeId, &'static str>,
     pub(super) counters: Counters,
 }
 
@@ -174,7 +174,9 @@ impl<K: Keys> Node<K> {
         }
         let idle = dials.iter().filter(|(_, dial)| !dial.insistent && !dial.under_way);
         let stalest = idle.min_by_key(|(_, dial)| dial.due).map(|(address, _)| *address);
-        let Some((address, dial)) = stalest.and_then(|stalest| dials.remove_entry(&stalest)) else {
+        let Some((address, dial)) =
+            stalest.and_then(|stalest| dials.remove(&stalest).map(|dial| (stalest, dial)))
+        else {
             return false;
         };
         self.jobs.remove(&(dial.due, Job::Dial(address)));
@@ -368,7 +370,7 @@ impl<K: Keys> Node<K> {
     /// Closes the link that nothing went over for longest and no call needs: a call goes before comparisons, and
     /// neighbours who hold all links must not keep people from ringing.
     fn close_stalest(&mut self, now: Time) {
-        let called: BTreeSet<NodeId> = self.calls.peers().collect();
+        let called: Set<NodeId> = self.calls.peers().collect();
         let spare = self.links.open.iter().filter(|(_, link)| !called.contains(&link.id));
         let stalest = spare.min_by_key(|(_, link)| link.active).map(|(number, _)| *number);
         stalest.into_iter().for_each(|stalest| self.close_link(now, stalest));

@@ -19,7 +19,7 @@ mod people;
 pub(crate) mod report;
 pub mod state;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ use truca_core::gossip::{self, Gossip};
 use truca_core::id::NodeId;
 use truca_core::name::Name;
 use truca_core::signal::call::{Calls, SessionId};
+use truca_core::sorted::Set;
 use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::Device;
 
@@ -154,15 +155,15 @@ pub struct Node<K> {
     directory: Directory,
     gossip: Gossip,
     calls: Calls,
-    alive: BTreeSet<NodeId>,
-    fallen: BTreeSet<NodeId>,
+    alive: Set<NodeId>,
+    fallen: Set<NodeId>,
     /// How often a member was declared dead.
     deaths: u32,
     inbox: inbox::Inbox,
     drift: compare::Drift,
     links: links::Links,
     pages: pages::Pages,
-    jobs: BTreeSet<(Time, Job)>,
+    jobs: Set<(Time, Job)>,
     outputs: VecDeque<Output>,
     windows_at: Option<Time>,
     windows_last: Time,
@@ -175,7 +176,7 @@ pub struct Node<K> {
     renewing: bool,
     renewed_at: Option<Time>,
     /// Reasons for refusing records that were logged already: a flood must not fill the log.
-    logged: BTreeSet<Refused>,
+    logged: Set<Refused>,
     owner: owner::Owner,
     traffic: Traffic,
     /// How many calls listeners on the bus were told of.
@@ -214,14 +215,14 @@ impl<K: Keys> Node<K> {
             directory: Directory::new(id, limits),
             gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key),
             calls: Calls::new(),
-            alive: BTreeSet::from([id]),
-            fallen: BTreeSet::new(),
+            alive: [id].into_iter().collect(),
+            fallen: Set::new(),
             deaths: 0,
             inbox: inbox::Inbox::default(),
             drift: compare::Drift::default(),
             links: links::Links::default(),
             pages: pages::Pages::default(),
-            jobs: BTreeSet::new(),
+            jobs: Set::new(),
             outputs: VecDeque::new(),
             windows_at: None,
             windows_last: Time::ZERO,
@@ -231,7 +232,7 @@ impl<K: Keys> Node<K> {
             ahead: (0, 0),
             renewing: false,
             renewed_at: None,
-            logged: BTreeSet::new(),
+            logged: Set::new(),
             owner: owner::Owner::new(saved.owner),
             traffic: Traffic::default(),
             calls_told: 0,
@@ -267,7 +268,7 @@ impl<K: Keys> Node<K> {
     }
 
     /// The members that are alive, this node included.
-    pub fn alive(&self) -> &BTreeSet<NodeId> {
+    pub fn alive(&self) -> &Set<NodeId> {
         &self.alive
     }
 

@@ -6,7 +6,6 @@
 //! Bounds: [`MAX_BANS`], [`MAX_REPORTS`], of which [`REPORTS_A_PERSON`] by one person. All of it is in the
 //! state file.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +15,7 @@ use truca_core::directory::record::{ADMIN, AccountBody, DELETED};
 use truca_core::id::NodeId;
 use truca_core::name::{Address, Display};
 use truca_core::signal::call::SessionId;
+use truca_core::sorted::Map;
 use truca_core::wire::page::{ByeReason, Code, Failure};
 
 use super::admin::{Answer, Arguments, Call, Refusal};
@@ -86,7 +86,7 @@ pub(super) struct Counters {
 pub(super) struct Owner {
     pub(super) kept: Kept,
     pub(super) counters: Counters,
-    refused: BTreeMap<Whom, u32>,
+    refused: Map<Whom, u32>,
 }
 
 impl Owner {

@@ -3,7 +3,6 @@
 //! A socket is given a challenge and becomes part of a session by `sign_in` or `resume`. When it goes the
 //! session waits for another one, [`GRACE`], and then ends: its calls end and its `gone` is published.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use truca_core::Time;
@@ -13,6 +12,7 @@ use truca_core::id::{DeviceId, NodeId};
 use truca_core::name::Address;
 use truca_core::signal::call::SessionId;
 use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, Session};
+use truca_core::sorted::{Map, Set};
 use truca_core::wire::bytes::{Challenge, Token};
 use truca_core::wire::node::Device;
 use truca_core::wire::page::{
@@ -65,10 +65,10 @@ impl Attached {
 
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    open: BTreeMap<PageId, Page>,
-    pub(super) sessions: BTreeMap<SessionId, Attached>,
+    open: Map<PageId, Page>,
+    pub(super) sessions: Map<SessionId, Attached>,
     /// The session of each device that is attached here.
-    devices: BTreeMap<Device, SessionId>,
+    devices: Map<Device, SessionId>,
     last_session: u32,
     pub(super) requests: u32,
     pub(super) refusals: u32,
@@ -449,8 +449,8 @@ impl<K: Keys> Node<K> {
         if sessions().next().is_none() {
             return;
         }
-        let locals: BTreeSet<IpAddr> = sessions().map(|(_, attached)| attached.local).collect();
-        let ices: BTreeMap<IpAddr, Vec<IceServer>> =
+        let locals: Set<IpAddr> = sessions().map(|(_, attached)| attached.local).collect();
+        let ices: Map<IpAddr, Vec<IceServer>> =
             locals.into_iter().map(|local| (local, self.ice_for(local))).collect();
         let alive_count = self.alive.len() as u32;
         let alive = |id: &NodeId| self.alive.contains(id);

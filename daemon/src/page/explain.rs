@@ -6,7 +6,11 @@
 
 use std::borrow::Cow;
 
-use super::{request::Request, respond::Response, site::Site};
+use super::{
+    request::Request,
+    respond::{Response, thousandths},
+    site::Site,
+};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--paper:#faf6f0;--ink:#2b2420;--soft:#655a52;--line:#e2d8cc;--accent:#c8553d;--button:#b84a33;--on:#fff}\
@@ -156,10 +160,10 @@ fn host_name(host: &str) -> Option<&str> {
 
 /// The language with the largest weight that we have; of two with the same, the first.
 fn language(accept: &str) -> &'static Words {
-    let mut best = (0.0, &LANGUAGES[0]);
+    let mut best = (0, &LANGUAGES[0]);
     for part in accept.split(',') {
         let (tag, parameters) = part.split_once(';').unwrap_or((part, ""));
-        let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+        let weight = parameters.trim().strip_prefix("q=").map_or(Some(1000), thousandths).unwrap_or(0);
         let primary = tag.trim().split('-').next().unwrap_or_default();
         let known = LANGUAGES.iter().find(|words| words.lang.eq_ignore_ascii_case(primary));
         if let Some(words) = known.filter(|_| weight > best.0) {

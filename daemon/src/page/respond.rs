@@ -127,7 +127,8 @@ fn accepts_gzip(value: &str) -> bool {
     for part in value.split(',') {
         let mut pieces = part.split(';');
         let name = pieces.next().unwrap_or_default().trim();
-        let refused = pieces.filter_map(|piece| piece.trim().strip_prefix("q=")).any(is_zero);
+        let refused =
+            pieces.filter_map(|piece| piece.trim().strip_prefix("q=")).any(|q| thousandths(q) == Some(0));
         if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
             return !refused;
         }
@@ -136,10 +137,18 @@ fn accepts_gzip(value: &str) -> bool {
     star
 }
 
-/// RFC 9110 section 12.4.2: `0`, with up to three zeros behind the point. Reading any number would cost 2 KB.
-fn is_zero(weight: &str) -> bool {
-    let weight = weight.trim();
-    weight.starts_with('0') && weight.bytes().all(|byte| byte == b'0' || byte == b'.')
+/// A weight in thousandths: at most 1, with up to three digits behind the point (RFC 9110 section 12.4.2).
+/// Reading any floating-point number would cost 17 KB of the package.
+pub(crate) fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, behind) = weight.trim().split_once('.').unwrap_or((weight.trim(), ""));
+    if behind.len() > 3
+        || !(whole == "0" || whole == "1")
+        || !behind.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return None;
+    }
+    let behind: u16 = format!("{behind:0<3}").parse().ok()?;
+    Some(if whole == "1" { 1000 } else { behind })
 }
 
 /// RFC 9110 section 13.1.2, weak comparison.
@@ -168,6 +177,26 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(accepts_gzip(value), accepted, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_weight_has_three_digits_at_most() {
+        for (weight, found) in [
+            ("1", Some(1000)),
+            ("1.000", Some(1000)),
+            ("0", Some(0)),
+            ("0.", Some(0)),
+            (" 0.8", Some(800)),
+            ("0.85", Some(850)),
+            ("0.001", Some(1)),
+            ("0.0001", None),
+            ("2", None),
+            ("-1", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(thousandths(weight), found, "{weight}");
         }
     }
 

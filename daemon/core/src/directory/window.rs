@@ -1,12 +1,12 @@
 //! What one page looks at: the people that match a search, who is here first, and how that window changes.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Directory;
 use super::record::Account;
 use crate::id::NodeId;
 use crate::name::Address;
+use crate::sorted::Map;
 use crate::wire::page::{MAX_SEARCH, MAX_WINDOW, NodeInfo, Notice, Person};
 
 /// Everybody, in the order in which pages show them. Gathered once for all windows of a round: sorting and
@@ -53,7 +53,7 @@ pub struct Window {
 
 #[derive(Debug)]
 struct Sent {
-    people: BTreeMap<Address, u64>,
+    people: Map<Address, u64>,
     order: u64,
     total: u32,
     here: u32,
@@ -88,7 +88,7 @@ impl Window {
         let order: Vec<Address> = matching.iter().map(|entry| entry.address.clone()).collect();
         let old = self.sent.take();
         let mut changed = Vec::new();
-        let mut hashes = BTreeMap::new();
+        let mut hashes = Map::new();
         for entry in &matching {
             let person = person(directory, entry.account, you, &alive);
             let hash = hash(&person);

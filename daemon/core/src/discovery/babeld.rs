@@ -7,10 +7,10 @@
 //! Bounds: [`MAX_LINE`], [`MAX_ROUTES`], [`MAX_NEIGHBOURS`]; what is over is counted. It speaks to a process of
 //! this router, which is honest; the prefixes come from the whole mesh, which is not.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{Heard, Hint, is_host, router_of};
+use crate::sorted::{Map, Set};
 
 /// What to send after connecting.
 pub const COMMAND: &[u8] = b"monitor\n";
@@ -35,9 +35,9 @@ pub struct Monitor {
     /// How many commands were accepted; the greeting counts as one.
     oks: u32,
     refused: bool,
-    routes: BTreeMap<Box<str>, IpAddr>,
-    neighbours: BTreeMap<Box<str>, (IpAddr, Box<str>)>,
-    own: BTreeMap<Box<str>, IpAddr>,
+    routes: Map<Box<str>, IpAddr>,
+    neighbours: Map<Box<str>, (IpAddr, Box<str>)>,
+    own: Map<Box<str>, IpAddr>,
     skipped: u32,
 }
 
@@ -86,9 +86,8 @@ impl Monitor {
 
     /// The addresses that are known now.
     pub fn heard(&self) -> Heard {
-        let own: BTreeSet<IpAddr> = self.own.values().copied().collect();
-        let routers: BTreeSet<IpAddr> =
-            self.routes.values().copied().filter(|ip| !own.contains(ip)).collect();
+        let own: Set<IpAddr> = self.own.values().copied().collect();
+        let routers: Set<IpAddr> = self.routes.values().copied().filter(|ip| !own.contains(ip)).collect();
         let mut heard = Heard { hints: Vec::new(), skipped: self.skipped };
         for (ip, interface) in self.neighbours.values() {
             heard.add(Hint { interface: Some(interface.clone()), ..Hint::router(*ip) });

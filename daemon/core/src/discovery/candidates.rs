@@ -14,7 +14,6 @@
 //! is left out and counted.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -25,6 +24,7 @@ use rand::{Rng, SeedableRng};
 use super::{Lead, Source};
 use crate::Time;
 use crate::id::NodeId;
+use crate::sorted::Map;
 
 /// Most addresses.
 pub const MAX_CANDIDATES: usize = 1024;
@@ -163,7 +163,7 @@ impl Entry {
 
 /// The table.
 pub struct Candidates {
-    entries: BTreeMap<SocketAddr, Entry>,
+    entries: Map<SocketAddr, Entry>,
     /// Sources that have been read once.
     read: Vec<Source>,
     /// When the next probe may be, for told addresses and for routers; earlier than now: saved for a burst.
@@ -181,7 +181,7 @@ impl Candidates {
     /// An empty table. `loopback`: whether this node lives on loopback, where its others then are too.
     pub fn new(seed: u64, loopback: bool) -> Self {
         Self {
-            entries: BTreeMap::new(),
+            entries: Map::new(),
             read: Vec::new(),
             next: [Time::ZERO; 2],
             alone: true,
@@ -234,7 +234,7 @@ impl Candidates {
         if first {
             self.read.push(source);
         }
-        let mut wanted: BTreeMap<SocketAddr, Claim> = BTreeMap::new();
+        let mut wanted: Map<SocketAddr, Claim> = Map::new();
         for lead in self.choice(now, leads).iter() {
             if self.is_avoided(lead.address) {
                 self.counters.avoided = self.counters.avoided.wrapping_add(1);

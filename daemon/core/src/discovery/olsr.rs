@@ -3,11 +3,11 @@
 //!
 //! A host route is a router's address; of a network that somebody announces, its first address is tried.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::json::{Scalar, Sink, walk};
 use super::{Bad, Heard, Hint, MAX_DUMP, router_of};
+use crate::sorted::Set;
 
 /// What to ask jsoninfo. It closes after the answer.
 pub const REQUEST: &[u8] = b"GET /routes HTTP/1.0\r\n\r\n";
@@ -20,7 +20,7 @@ struct Found {
     is_one: bool,
     destination: Option<(IpAddr, Option<u8>)>,
     length: Option<u8>,
-    routers: BTreeSet<IpAddr>,
+    routers: Set<IpAddr>,
     heard: Heard,
 }
 

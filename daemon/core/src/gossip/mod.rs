@@ -16,7 +16,7 @@ pub mod seal;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::rc::Rc;
@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 use crate::id::NodeId;
+use crate::sorted::Map;
 
 /// How often one member is probed.
 pub const PROBE_PERIOD: Duration = Duration::from_millis(3_000);
@@ -217,14 +218,14 @@ pub struct Gossip {
     secret: x25519_dalek::StaticSecret,
     foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
     arrived: Rc<RefCell<Vec<Vec<u8>>>>,
-    peers: BTreeMap<Short, Peer>,
+    peers: Map<Short, Peer>,
     /// Members without a record, and when they were last spoken of.
-    strangers: BTreeMap<Short, Time>,
+    strangers: Map<Short, Time>,
     strangers_swept: Time,
-    timers: BTreeMap<(Time, u32), Timer<Member>>,
+    timers: Map<(Time, u32), Timer<Member>>,
     /// The timer that forgets a dead member, of which foca starts another one whenever it hears of a newer
     /// generation: only the last has something to do.
-    removals: BTreeMap<Short, (Time, u32)>,
+    removals: Map<Short, (Time, u32)>,
     timer_count: u32,
     /// Nodes that were announced to and are no members yet: when to try again, and how often it was tried.
     joining: BTreeMap<Short, (Time, u8, Member)>,
@@ -253,11 +254,11 @@ impl Gossip {
             secret: secret.into(),
             foca: Foca::with_custom_broadcast(identity, config(), rng, PostcardCodec, mailbox),
             arrived,
-            peers: BTreeMap::new(),
-            strangers: BTreeMap::new(),
+            peers: Map::new(),
+            strangers: Map::new(),
             strangers_swept: Time::ZERO,
-            timers: BTreeMap::new(),
-            removals: BTreeMap::new(),
+            timers: Map::new(),
+            removals: Map::new(),
             timer_count: 0,
             joining: BTreeMap::new(),
             summary: 0,
@@ -417,9 +418,9 @@ impl Gossip {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
-            let place = *entry.key();
-            let timer = entry.remove();
+        while self.timers.first_key_value().is_some_and(|(place, _)| place.0 <= now)
+            && let Some((place, timer)) = self.timers.pop_first()
+        {
             if let Timer::RemoveDown(member) = &timer
                 && self.removals.get(&member.short) == Some(&place)
             {

@@ -10,11 +10,12 @@
 
 mod frames;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::Time;
 use crate::id::{CallId, NodeId};
+use crate::sorted::Map;
 use crate::wire::node::{CallBody, CallFrame, Device, Introduction};
 use crate::wire::page::{Candidate, Code, Description, Kind, Presence, Reason};
 
@@ -152,7 +153,7 @@ impl End {
 /// All ends of this node.
 #[derive(Debug, Default)]
 pub struct Calls {
-    ends: BTreeMap<(SessionId, CallId), End>,
+    ends: Map<(SessionId, CallId), End>,
     outputs: VecDeque<Output>,
 }
 

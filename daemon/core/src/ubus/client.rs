@@ -9,13 +9,14 @@
 //! and a status; then invocations come. An answer is `DATA` and `STATUS`, with sequence and peer of the
 //! invocation. To invoke another object its path is looked up first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::blobmsg::{self, Table, Value};
 use super::message::{Attribute, EVENT_OBJECT, Kind, Message};
 use super::{Malformed, status};
 use crate::Time;
+use crate::sorted::Map;
 
 /// First and longest pause before the bus is tried again.
 pub const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -116,8 +117,8 @@ pub struct Client {
     received: Vec<u8>,
     sequence: u16,
     last_id: u32,
-    waiting: BTreeMap<InvocationId, Waiting>,
-    calling: BTreeMap<u16, Calling>,
+    waiting: Map<InvocationId, Waiting>,
+    calling: Map<u16, Calling>,
     outputs: VecDeque<Output>,
 }
 
@@ -131,8 +132,8 @@ impl Client {
             received: Vec::new(),
             sequence: 0,
             last_id: 0,
-            waiting: BTreeMap::new(),
-            calling: BTreeMap::new(),
+            waiting: Map::new(),
+            calling: Map::new(),
             outputs: VecDeque::new(),
         }
     }

@@ -8,7 +8,6 @@
 //! up once it was told `syncSms=truca`. Whether it has shows in its own description, and it is told again until it
 //! does, more and more rarely. Other messages are left alone.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::net::IpAddr;
@@ -22,6 +21,7 @@ use tokio::time::{Instant, sleep};
 use truca_core::discovery::advert::{self, Advert, MAX_SMS};
 use truca_core::discovery::bmx::{self, Description, MAX_FILE, MAX_NAME};
 use truca_core::discovery::{Bad, Heard, Hint};
+use truca_core::sorted::Map;
 
 use super::ask::{self, Silence};
 use super::{Ear, jittered};
@@ -103,14 +103,14 @@ struct Stamp(i64, i64, u64, u64);
 struct Files<T> {
     path: PathBuf,
     /// `None`: it could not be read; the next look tries again whatever its stamp.
-    read: BTreeMap<String, (Stamp, Option<T>)>,
+    read: Map<String, (Stamp, Option<T>)>,
     /// Files that could not be read, or were too many, at the last look.
     bad: u32,
 }
 
 impl<T> Files<T> {
     fn new(path: PathBuf) -> Self {
-        Self { path, read: BTreeMap::new(), bad: 0 }
+        Self { path, read: Map::new(), bad: 0 }
     }
 
     /// Reads what is new or has changed. Whether there is such a directory.

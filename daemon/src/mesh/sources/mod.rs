@@ -16,7 +16,6 @@ pub mod shared_state;
 pub mod umdns;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -33,6 +32,7 @@ use truca_core::discovery::advert::Advert;
 use truca_core::discovery::candidates::Candidates;
 use truca_core::discovery::{Heard, Source};
 use truca_core::id::NodeId;
+use truca_core::sorted::Map;
 
 use crate::event::Event;
 
@@ -51,7 +51,7 @@ pub struct Plan {
     /// Whether it lives on loopback.
     pub loopback: bool,
     /// Which sources to listen to, and where.
-    pub from: BTreeMap<Source, From>,
+    pub from: Map<Source, From>,
     /// Whether to tell others by bmx6, bmx7 and shared state.
     pub publish: bool,
     /// Whether to try routers that nobody says run Truca.
@@ -95,7 +95,7 @@ struct Shared {
     port: Cell<u16>,
     probe: Cell<bool>,
     table: RefCell<Candidates>,
-    states: RefCell<BTreeMap<Source, State>>,
+    states: RefCell<Map<Source, State>>,
     wake: Notify,
 }
 
@@ -176,7 +176,7 @@ impl Drop for Running {
 /// All sources.
 pub struct Sources {
     shared: Rc<Shared>,
-    running: BTreeMap<Source, Running>,
+    running: Map<Source, Running>,
     advert: watch::Sender<Advert>,
     prober: JoinHandle<()>,
 }
@@ -199,7 +199,7 @@ impl Sources {
         });
         let (advert, _) = watch::channel(Advert::new(plan.id, plan.port, &plan.addresses));
         let prober = spawn_local(probe(shared.clone(), events));
-        let mut sources = Self { shared, running: BTreeMap::new(), advert, prober };
+        let mut sources = Self { shared, running: Map::new(), advert, prober };
         sources.configure(plan);
         sources
     }
