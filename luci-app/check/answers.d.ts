@@ -22,7 +22,7 @@ declare namespace Truca {
     limits: { sessions: number; accounts: number };
     warnings: Warning[];
   }
-  interface Warning { code: string; level: 'notice' | 'warning' | 'error'; text: string }
+  interface Warning { code: string; level: 'info' | 'warning' | 'error'; text: string }
   interface Member {
     id: string;
     name: string;

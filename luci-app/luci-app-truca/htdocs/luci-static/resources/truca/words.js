@@ -74,13 +74,37 @@ function ice(answer) {
 	return answer.decisions.map((decision) => decision.text);
 }
 
+/* What a warning of the daemon is about, and what to do: [ title, text ]; null for one that is not known here */
+function warning(code) {
+	switch (code) {
+	case 'no_address':
+		return [ _('Nobody can reach this router'), _('No interface has an address that others can reach. Look at the network, or set addresses under Settings, "Tell others".') ];
+	case 'accounts_nearly_full':
+		return [ _('There is hardly any room for more accounts'), _('Delete accounts that nobody uses under People, or raise the limit under Settings.') ];
+	case 'sessions_nearly_full':
+		return [ _('There is hardly any room for more people'), _('Nearly as many pages are signed in as may. Raise the limit under Settings if the router has memory left.') ];
+	case 'directory_full':
+		return [ _('Not everybody of the mesh fits here'), _('A bound of the directory is reached, so some people are not shown at this node. They are at others.') ];
+	case 'stun_off':
+		return [ _('STUN is switched off'), _('Browsers then hide their addresses, and calls may fail. Set a STUN port under Settings.') ];
+	case 'alone':
+		return [ _('This node is alone'), _('Neighbours appear by themselves when their routers have Truca. If one should be here, look at both firewalls, or add it under Settings as a fixed neighbour.') ];
+	default:
+		return null;
+	}
+}
+
 /**
  * What the owner should know: { level, title, text }
  *
  * @param {{ status: Truca.Status, settings: string | null }} data
  */
 function warnings(data) {
-	const found = data.status.warnings.map((warning) => ({ level: warning.level, title: warning.code, text: warning.text }));
+	const found = data.status.warnings.map((row) => {
+		const [ title, text ] = warning(row.code) || [ _('Take note'), row.text ];
+
+		return { level: (row.level == 'info') ? 'notice' : row.level, title: title, text: text };
+	});
 
 	if (data.settings)
 		found.unshift({
@@ -94,6 +118,7 @@ function warnings(data) {
 
 return baseclass.extend({
 	ice: ice,
+	warning: warning,
 	warnings: warnings,
 	sourceState: sourceState,
 	quality: quality,
