@@ -48,16 +48,8 @@ declare namespace Truca {
   interface Links { links: Link[] }
   interface Account { address: string; display: string; admin: boolean; devices: number; here: boolean; at: string[] }
   interface Accounts { accounts: Account[]; more: number }
-  interface Session {
-    id: string;
-    address: string;
-    display: string;
-    remote: string | null;
-    age_s: number;
-    attached: boolean;
-    calls: number;
-  }
-  interface Sessions { sessions: Session[] }
+  interface Session { id: number; address: string; display: string | null; age_s: number; attached: boolean }
+  interface Sessions { sessions: Session[]; more: number }
   interface Source {
     source: string;
     state: 'off' | 'waiting' | 'heard' | 'absent' | 'broken';
