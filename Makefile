@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e bench sim size fuzz lint web daemon lab-up lab-down lab-shell clean
+.PHONY: help run test unit e2e bench sim fuzz lint web daemon lab-up lab-down lab-shell clean
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEB := daemon/web
@@ -26,22 +26,21 @@ unit: daemon ## Tests of the daemon, the protocol's examples and the page, witho
 e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed or E2E=nat runs one half
 	@tools/e2e.sh
 
-bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|idle runs one
+bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|idle|mips runs one
 	@tools/need.sh rust
 	cargo build --locked --release -p truca-tests --bins
 	cargo build --locked --release -p trucad
-	cargo build --locked --profile openwrt -p trucad
-	TRUCA_OPENWRT=$(BUILT)/openwrt/trucad BENCH_OUT=$(BUILT)/bench/results.jsonl $(BUILT)/release/bench $(BENCH)
+	tools/cross.sh x86_64 mips
+	TRUCA_OPENWRT=$(BUILT)/cross/x86_64-unknown-linux-musl/openwrt/trucad \
+	  TRUCA_MIPS=$(BUILT)/cross/mips-unknown-linux-musl/openwrt/trucad \
+	  BENCH_OUT=$(BUILT)/bench/results.jsonl $(BUILT)/release/bench $(BENCH)
+	cat $(BUILT)/size/results.jsonl >>$(BUILT)/bench/results.jsonl 2>/dev/null || true
 
 sim: web ## Many nodes in virtual time: figures in target/sim/results.jsonl; SIM_NODES="50 100"
 	@tools/need.sh rust
 	@mkdir -p $(BUILT)/sim && rm -f $(BUILT)/sim/results.jsonl
 	SIM_OUT=$(abspath $(BUILT))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
 	  cargo test --locked --release -p truca-tests --test sim -- --nocapture
-
-size: web ## Sizes of the daemon as it goes on a router
-	@tools/need.sh rust
-	@tools/size.sh
 
 fuzz: web ## Every fuzz target for FUZZ_SECONDS (60)
 	@tools/need.sh rust

@@ -83,7 +83,7 @@ cross_flags() {
   if [ "${CROSS_UNWIND:-no}" = no ]; then
     # A panic is a bug. Here it traps where it happens; the daemon logs that address, and with trucad.symbols
     # tools/where.sh turns it into a line of source. Without tables for unwinding, which nothing does then.
-    flags+=(-Zunstable-options -Cpanic=immediate-abort -Cforce-unwind-tables=no)
+    flags+=(-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Cforce-unwind-tables=no)
     # A derived {:?} prints the variant's name and not its fields; errors and logs are written with {}
     flags+=(-Zfmt-debug=shallow)
   fi
@@ -146,33 +146,12 @@ cross_cargo() {
   shift 2
   if [ "${CROSS_UNWIND:-no}" = yes ]; then
     std=std,panic_unwind features=panic-unwind c_flags=
-  else
-    cross_unwind "$target"
-    flags+=" -Clink-arg=$cross_cache/unwind-$target.o"
   fi
   env PATH="$cross_venv/bin:/usr/bin:$PATH" RUSTC=/usr/bin/rustc CARGO=/usr/bin/cargo RUSTC_BOOTSTRAP=1 \
     RUSTFLAGS="$flags" CFLAGS="$c_flags" \
-    CARGO_TARGET_DIR="$cross_out" CARGO_BUILD_BUILD_DIR="$cross_build" CARGO_PROFILE_OPENWRT_STRIP=false CARGO_PROFILE_OPENWRT_DEBUG=line-tables-only \
+    CARGO_TARGET_DIR="$cross_out" CARGO_BUILD_BUILD_DIR="$cross_build" \
+    CARGO_PROFILE_OPENWRT_STRIP=false CARGO_PROFILE_OPENWRT_DEBUG=line-tables-only \
     ZIG_GLOBAL_CACHE_DIR="$cross_cache/zig" CARGO_ZIGBUILD_CACHE_DIR="$cross_cache/zigbuild" \
     "$cross_venv/bin/cargo-zigbuild" "$command" --locked --target "$target" \
     -Zbuild-std="$std" -Zbuild-std-features="$features" "$@"
-}
-
-# cross_unwind TARGET: compiles unwind.c, which is linked before libunwind would be
-cross_unwind() {
-  local object=$cross_cache/unwind-$1.o
-  [ "$object" -nt cross/unwind.c ] || ZIG_GLOBAL_CACHE_DIR="$cross_cache/zig" "$cross_venv/bin/python-zig" cc \
-    -target "$(cross_zig_target "$1")" -Os -fno-unwind-tables -fno-asynchronous-unwind-tables -fno-PIC \
-    -c cross/unwind.c -o "$object"
-}
-
-# cross_zig_target TARGET: the same in zig's words
-cross_zig_target() {
-  case $1 in
-    mips-*) echo mips-linux-musleabi ;;
-    mipsel-*) echo mipsel-linux-musleabi ;;
-    armv7-*) echo arm-linux-musleabihf ;;
-    aarch64-*) echo aarch64-linux-musl ;;
-    x86_64-*) echo x86_64-linux-musl ;;
-  esac
 }

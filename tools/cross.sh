@@ -57,7 +57,7 @@ build() {
     # The containers' linkers are no zig: static by rustc's own doing, with the startup files of its images
     flags="$(cross_flags "$target") -Ctarget-feature=+crt-static"
     CROSS_CONFIG=cross/Cross.toml RUSTFLAGS=${flags/-Clink-self-contained=no/} CFLAGS=$cross_cflags \
-      CARGO_TARGET_DIR="$cross_out" CARGO_PROFILE_OPENWRT_STRIP=false \
+      CARGO_TARGET_DIR="$cross_out" CARGO_PROFILE_OPENWRT_STRIP=false CARGO_PROFILE_OPENWRT_DEBUG=line-tables-only \
       cross +nightly "$command" --locked --target "$target" -Zbuild-std-features=optimize_for_size "$@"
   fi
 }

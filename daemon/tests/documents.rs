@@ -1,6 +1,6 @@
 //! What the documents say of the program is what the program is: options, flags, bounds, links, names of tests.
 //!
-//! `TRUCA_RENEW=1 cargo test -p trucad --test documents` writes the table of options anew.
+//! `TRUCA_WRITE_DOCS=1 cargo test -p trucad --test documents` writes the table of options anew.
 
 // Clippy's allowance for tests does not reach the helpers of an integration test
 #![allow(clippy::unwrap_used)]
@@ -30,20 +30,20 @@ fn read(path: &str) -> String {
 
 #[test]
 fn the_table_of_options_is_the_programs_own() {
-    const BEGIN: &str = "<!-- options: written by the test `documents`; TRUCA_RENEW=1 renews it -->\n";
+    const BEGIN: &str = "<!-- options: written by the test `documents`; TRUCA_WRITE_DOCS=1 renews it -->\n";
     const END: &str = "<!-- end of options -->";
     let file = "docs/operations.md";
     let text = read(file);
     let (before, rest) = text.split_once(BEGIN).expect("the table's beginning");
     let (table, after) = rest.split_once(END).expect("the table's end");
-    if std::env::var_os("TRUCA_RENEW").is_some() {
+    if std::env::var_os("TRUCA_WRITE_DOCS").is_some() {
         fs::write(root().join(file), [before, BEGIN, &reference(), END, after].concat()).unwrap();
         return;
     }
     assert_eq!(
         table,
         reference(),
-        "docs/operations.md: renew it: TRUCA_RENEW=1 cargo test -p trucad --test documents"
+        "docs/operations.md: renew it: TRUCA_WRITE_DOCS=1 cargo test -p trucad --test documents"
     );
 }
 

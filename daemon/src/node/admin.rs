@@ -284,7 +284,7 @@ mod tests {
     use super::*;
     use crate::node::news::EVENTS;
 
-    fn read(method: &str, said: Value) -> Result<Arguments, Refusal> {
+    fn read(method: &str, said: &Value) -> Result<Arguments, Refusal> {
         Arguments::read(find(method).unwrap(), said.as_object().unwrap().clone())
     }
 
@@ -325,10 +325,10 @@ mod tests {
     #[test]
     fn an_argument_of_the_right_type_is_read_and_an_unknown_one_ignored() {
         let said = json!({"address": "a@b", "admin": true, "display": null, "ubus_rpc_session": "0"});
-        let arguments = read("account_set", said).unwrap();
+        let arguments = read("account_set", &said).unwrap();
         assert_eq!((arguments.text("address"), arguments.flag("admin")), (Some("a@b"), Some(true)));
         assert_eq!((arguments.text("display"), arguments.text("ubus_rpc_session")), (None, None));
-        assert_eq!(read("accounts", json!({"limit": 7})).unwrap().number("limit"), Some(7));
+        assert_eq!(read("accounts", &json!({"limit": 7})).unwrap().number("limit"), Some(7));
     }
 
     #[test]
@@ -343,7 +343,7 @@ mod tests {
             ("accounts", json!({"limit": 1_u64 << 31}), "limit"),
             ("accounts", json!({"filter": "x".repeat(MAX_ARGUMENT + 1)}), "filter"),
         ] {
-            let refusal = read(method, said).unwrap_err();
+            let refusal = read(method, &said).unwrap_err();
             assert!(matches!(refusal, Refusal::Argument(at, _) if at == name), "{refusal:?}");
         }
     }

@@ -239,9 +239,12 @@ impl Candidates {
             if self.is_avoided(lead.address) {
                 self.counters.avoided = self.counters.avoided.wrapping_add(1);
             } else if let Some(claim) = wanted.get_mut(&lead.address) {
-                // one source, one address, two stories: both are there, nobody is named
-                claim.id = claim.id.filter(|id| lead.id == Some(*id));
-                claim.told |= lead.told;
+                match (claim.told, lead.told) {
+                    // one source, one address, two stories: both are there, nobody is named
+                    (true, true) => claim.id = claim.id.filter(|id| lead.id == Some(*id)),
+                    (false, true) => (claim.id, claim.told) = (lead.id, true),
+                    (_, false) => {}
+                }
             } else if wanted.len() < MAX_A_SOURCE {
                 wanted.insert(lead.address, Claim { source, id: lead.id, told: lead.told });
             } else {

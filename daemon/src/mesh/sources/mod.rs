@@ -359,3 +359,6 @@ fn jittered(pause: Duration) -> Duration {
     let _ = SystemRandom::new().fill(&mut part);
     pause * 3 / 4 + pause * u32::from(part[0]) / 512
 }
+
+#[cfg(test)]
+mod tests;

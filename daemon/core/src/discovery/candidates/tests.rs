@@ -143,6 +143,10 @@ fn nobody_hides_an_address_behind_the_id_of_another() {
     table.heard(HOUR, Source::Bmx7, &[Lead { id: None, ..told(3, 7) }]);
     table.heard(HOUR, Source::Umdns, &[told(3, 7)]);
     assert!(table.view().all(|view| view.id.is_none()));
+    // that a router is there too contradicts nothing
+    table.heard(HOUR, Source::Bmx6, &[router(4), told(4, 7), router(4)]);
+    let four = table.view().find(|view| view.address == address(4));
+    assert_eq!(four.unwrap().id, Some(NodeId([7; 16])));
 }
 
 #[test]
