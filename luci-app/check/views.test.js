@@ -170,6 +170,22 @@ test('somebody is kept out and let in again', async () => {
   assert.deepEqual((await casa.call('truca', 'bans', {})).bans, []);
 });
 
+test('what somebody reports is there to be read, and one press from keeping the other out', async () => {
+  const soroll = await casa.signIn('soroll', 'Soroll');
+  assert.ok((await nuria.ask('report', { address: soroll.address, reason: 'rings <i>at night</i>' })).ok);
+  const page = router();
+  await page.show('people');
+  const told = row(page, 'rings <i>at night</i>');
+  assert.ok(text(told).includes(soroll.address) && text(told).includes(nuria.address));
+  page.press('Keep out', told);
+  assert.equal(page.modals[0].node.querySelector('input').value, soroll.address);
+  page.press('Keep out', page.modals[0].node);
+  await until('the ban', () => page.notices.includes('Kept out from now on.'));
+  assert.deepEqual((await casa.call('truca', 'bans', {})).bans.map(({ id }) => id), [soroll.address]);
+  await casa.call('truca', 'unban', { id: soroll.address });
+  soroll.leave();
+});
+
 test('what the daemon refuses is said, and the question stays open', async () => {
   const page = router();
   await page.show('people');
