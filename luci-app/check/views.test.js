@@ -84,7 +84,7 @@ test('the overview draws traffic and processor time from one answer to the next'
   const page = router({
     call: async (object, method, args) => {
       const answer = await casa.call(object, method, args);
-      if (method === 'status') Object.assign(answer, { uptime_s: 10 * seconds++, cpu_ms: seconds * 500, traffic: { ...answer.traffic, in_bytes: seconds * 20480 } });
+      if (method === 'status') Object.assign(answer, { uptime_s: 10 * seconds++, cpu_ms: seconds * 500, traffic: { in_bytes: seconds * 20480, out_bytes: 0 } });
       return answer;
     },
   });
