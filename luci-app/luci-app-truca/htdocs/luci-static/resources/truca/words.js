@@ -60,7 +60,6 @@ function sourceState(row) {
 	case 'off': return _('switched off');
 	case 'waiting': return _('waiting for its first answer');
 	case 'heard': return _('heard');
-	case 'absent': return _('not on this router');
 	default: return _('does not answer: %s').format(row.last);
 	}
 }
