@@ -124,7 +124,7 @@ return view.extend({
 			{ title: _('State'), cell: words.sourceState },
 			{ title: _('Addresses'), cell: (row) => String(row.addresses), narrow: true },
 			{ title: _('Not understood'), cell: (row) => times(row.malformed), narrow: true }
-		]), (row) => row.source, _('Nothing looks for nodes. Switch on mDNS or add a neighbour in the settings.'));
+		]), (row) => row.source, _('Nothing is heard here. Switch on mDNS or add a neighbour in the settings.'));
 		const tried = parts.table(/** @type {Truca.Column<Truca.Candidate>[]} */ ([
 			{ title: _('Address'), cell: (row) => E('code', {}, [ row.address ]) },
 			{ title: _('Found'), cell: (row) => row.sources.map(words.source).join(', ') || _('in the settings') },
