@@ -41,7 +41,7 @@ use state::Saved;
 /// How often pages are told of changes at most.
 const WINDOW_PERIOD: Duration = Duration::from_millis(500);
 /// How often one random member is compared with, jittered by a quarter.
-const SYNC_PERIOD: Duration = Duration::from_secs(30);
+const SYNC_PERIOD: Duration = Duration::from_secs(300);
 /// How soon after something was missed.
 const SYNC_SOON: Duration = Duration::from_secs(2);
 /// How long a change of an account may wait to be written to flash.
@@ -159,6 +159,7 @@ pub struct Node<K> {
     /// How often a member was declared dead.
     deaths: u32,
     inbox: inbox::Inbox,
+    drift: compare::Drift,
     links: links::Links,
     pages: pages::Pages,
     jobs: BTreeSet<(Time, Job)>,
@@ -217,6 +218,7 @@ impl<K: Keys> Node<K> {
             fallen: BTreeSet::new(),
             deaths: 0,
             inbox: inbox::Inbox::default(),
+            drift: compare::Drift::default(),
             links: links::Links::default(),
             pages: pages::Pages::default(),
             jobs: BTreeSet::new(),
@@ -407,6 +409,7 @@ impl<K: Keys> Node<K> {
                     None => self.sync_later(now, SYNC_SOON),
                 };
             }
+            gossip::Output::Differs(id) => self.differs(now, id),
             gossip::Output::Generation(_) => self.save_soon(now),
         }
     }
@@ -416,6 +419,7 @@ impl<K: Keys> Node<K> {
         match self.directory.merge(encoded) {
             Ok(Merged::New(key)) => {
                 self.gossip.spread(now, encoded);
+                self.summarize(now);
                 match key {
                     Key::Node(id) if id != self.id => self.introduce(id),
                     Key::Account(address) => {
@@ -484,6 +488,7 @@ impl<K: Keys> Node<K> {
         let encoded = Record::Node(self.record.clone()).encode();
         if self.directory.replace_own_node(self.record.clone()) {
             self.gossip.spread(now, &encoded);
+            self.summarize(now);
         }
         self.save_soon(now);
         self.windows_soon(now);
