@@ -22,7 +22,7 @@ declare namespace Truca {
     limits: { sessions: number; accounts: number };
     warnings: Warning[];
   }
-  interface Warning { code: string; level: 'notice' | 'warning' | 'error'; text: string }
+  interface Warning { code: string; level: 'info' | 'warning' | 'error'; text: string }
   interface Member {
     id: string;
     name: string;
@@ -48,16 +48,8 @@ declare namespace Truca {
   interface Links { links: Link[] }
   interface Account { address: string; display: string; admin: boolean; devices: number; here: boolean; at: string[] }
   interface Accounts { accounts: Account[]; more: number }
-  interface Session {
-    id: string;
-    address: string;
-    display: string;
-    remote: string | null;
-    age_s: number;
-    attached: boolean;
-    calls: number;
-  }
-  interface Sessions { sessions: Session[] }
+  interface Session { id: number; address: string; display: string | null; age_s: number; attached: boolean }
+  interface Sessions { sessions: Session[]; more: number }
   interface Source {
     source: string;
     state: 'off' | 'waiting' | 'heard' | 'absent' | 'broken';

@@ -95,7 +95,7 @@ export class Daemon {
     return answer;
   }
 
-  /** A person who opens the page and signs in; `leave()` closes it. */
+  /** A person who opens the page and signs in; `ask(message)` gives the answer, `leave()` closes the page. */
   async signIn(name, display) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const point = publicKey.export({ type: 'spki', format: 'der' }).subarray(-65);
@@ -103,26 +103,37 @@ export class Daemon {
       sign('sha256', Buffer.from(lines.map((line) => line + '\n').join('')), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url');
     const origin = `http://localhost:${this.http}`;
     const socket = new WebSocket(`ws://localhost:${this.http}/ws`, { origin, family: 4 });
-    const next = () => within('the node to speak', new Promise((resolve, reject) => {
-      socket.once('message', (data) => resolve(JSON.parse(data)));
-      socket.once('error', reject);
+    // The first message for which `fits` holds; what the node tells beside it is of no interest here
+    const heard = (fits) => within('the node to speak', new Promise((resolve, reject) => {
+      const listen = (data) => {
+        const message = JSON.parse(data);
+        if (!fits(message)) return;
+        socket.off('message', listen);
+        resolve(message);
+      };
+      socket.on('message', listen).once('error', reject);
     }));
-    const { hello } = await next();
+    let last = 0;
+    const ask = (request, fields) => {
+      const mine = ++last;
+      const answer = heard((message) => Object.values(message)[0].id === mine);
+      socket.send(JSON.stringify({ [request]: { id: mine, ...fields } }));
+      return answer;
+    };
+    const { hello } = await heard((message) => message.hello);
     const { id, boot } = hello.node;
     const address = `${name}@${id}`;
-    const answered = next();
-    socket.send(JSON.stringify({ sign_in: {
-      id: 1, name, display, key: point.toString('base64url'),
+    const answer = await ask('sign_in', {
+      name, display, key: point.toString('base64url'),
       signature: signed('truca-sign-in-1', id, hello.challenge, address),
       attachment: {
         counter: 2,
         here: signed('truca-attachment-1', address, id, String(boot), '2', 'here'),
         gone: signed('truca-attachment-1', address, id, String(boot), '3', 'gone'),
       },
-    } }));
-    const answer = await answered;
+    });
     if (!answer.signed_in) throw new Error(`${display} is not signed in: ${JSON.stringify(answer)}`);
-    return { address, leave: () => socket.close() };
+    return { address, ask, leave: () => socket.close() };
   }
 }
 

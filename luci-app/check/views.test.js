@@ -84,7 +84,7 @@ test('the overview draws traffic and processor time from one answer to the next'
   const page = router({
     call: async (object, method, args) => {
       const answer = await casa.call(object, method, args);
-      if (method === 'status') Object.assign(answer, { uptime_s: 10 * seconds++, cpu_ms: seconds * 500, traffic: { ...answer.traffic, in_bytes: seconds * 20480 } });
+      if (method === 'status') Object.assign(answer, { uptime_s: 10 * seconds++, cpu_ms: seconds * 500, traffic: { in_bytes: seconds * 20480, out_bytes: 0 } });
       return answer;
     },
   });
@@ -168,6 +168,22 @@ test('somebody is kept out and let in again', async () => {
   page.press('Let in again', out);
   await until('the end of the ban', () => !page.document.querySelector(`tr[data-key="${id}"]`));
   assert.deepEqual((await casa.call('truca', 'bans', {})).bans, []);
+});
+
+test('what somebody reports is there to be read, and one press from keeping the other out', async () => {
+  const soroll = await casa.signIn('soroll', 'Soroll');
+  assert.ok((await nuria.ask('report', { address: soroll.address, reason: 'rings <i>at night</i>' })).ok);
+  const page = router();
+  await page.show('people');
+  const told = row(page, 'rings <i>at night</i>');
+  assert.ok(text(told).includes(soroll.address) && text(told).includes(nuria.address));
+  page.press('Keep out', told);
+  assert.equal(page.modals[0].node.querySelector('input').value, soroll.address);
+  page.press('Keep out', page.modals[0].node);
+  await until('the ban', () => page.notices.includes('Kept out from now on.'));
+  assert.deepEqual((await casa.call('truca', 'bans', {})).bans.map(({ id }) => id), [soroll.address]);
+  await casa.call('truca', 'unban', { id: soroll.address });
+  soroll.leave();
 });
 
 test('what the daemon refuses is said, and the question stays open', async () => {

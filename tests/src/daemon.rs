@@ -1,7 +1,9 @@
 //! A real `trucad` as a child process, on loopback and free ports, with state of its own. Dropped: killed.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -10,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Result;
 
@@ -31,6 +33,8 @@ pub struct Options {
     pub peers: Vec<SocketAddr>,
     /// The program; `None`: see [`program`].
     pub program: Option<PathBuf>,
+    /// Further arguments.
+    pub arguments: Vec<OsString>,
     /// The command before it: an emulator with its options, for another machine's program.
     pub runner: Vec<String>,
 }
@@ -133,12 +137,18 @@ impl Daemon {
 
     /// What the control socket says.
     pub fn ctl(&self, command: &str) -> Result<Value> {
+        self.ctl_with(command, &Value::Object(Map::new()))
+    }
+
+    /// What the control socket says to a command with arguments.
+    pub fn ctl_with(&self, command: &str, arguments: &Value) -> Result<Value> {
         let output = self
             .options
             .command()?
             .args(["ctl", "--json", "--run-dir"])
             .arg(self.directory.join("run"))
             .arg(command)
+            .arg(arguments.to_string())
             .output()?;
         if !output.status.success() {
             return Err(format!("ctl {command}: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
@@ -229,6 +239,7 @@ fn launch(options: &Options, directory: &Path, [port, http, stun]: [u16; 3]) -> 
     for (option, port) in [("--port", port), ("--http-port", http), ("--stun-port", stun)] {
         command.arg(option).arg(port.to_string());
     }
+    command.args(&options.arguments);
     for peer in &options.peers {
         command.arg("--peer").arg(peer.to_string());
     }

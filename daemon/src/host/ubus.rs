@@ -61,7 +61,7 @@ impl Bus {
 }
 
 /// The object as the table of methods describes it.
-fn object() -> Object {
+pub(crate) fn object() -> Object {
     let kind_of = |kind: Kind| {
         blobmsg::Value::Int32(i32::from(match kind {
             Kind::Text => kind::STRING,

@@ -98,6 +98,8 @@ fn list(bytes: &[u8], depth: usize, left: &mut usize) -> Result<Table, Malformed
             kind::DOUBLE => Value::Double(f64::from_be_bytes(fixed(payload)?)),
             _ => return Err(Malformed),
         };
+        // as C reads it: up to the first NUL
+        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         table.push((String::from_utf8_lossy(name).into_owned(), value));
     }
     Ok(table)

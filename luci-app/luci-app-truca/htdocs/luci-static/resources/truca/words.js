@@ -46,7 +46,7 @@ function source(kind) {
 	case 'olsr': return 'OLSR';
 	case 'oonf': return 'OLSRv2';
 	case 'dns': return 'DNS';
-	default: return kind || _('unknown');
+	default: return kind + '?';
 	}
 }
 
@@ -60,18 +60,53 @@ function sourceState(row) {
 	case 'off': return _('switched off');
 	case 'waiting': return _('waiting for its first answer');
 	case 'heard': return _('heard');
-	case 'absent': return _('not on this router');
 	default: return _('does not answer: %s').format(row.last);
 	}
 }
 
-/**
- * Decisions about ICE, one sentence each
- *
- * @param {Truca.Ice} answer
- */
-function ice(answer) {
-	return answer.decisions.map((decision) => decision.text);
+/* A decision about ICE; null for one that is not known here */
+function decision(code) {
+	switch (code) {
+	case 'own_stun': return _('Browsers are given this node\'s STUN: any answer makes them show real addresses instead of hidden ones.');
+	case 'no_own_stun': return _('This node offers no STUN, because its port is 0 in the settings.');
+	case 'remote_stun': return _('Browsers are given STUN of other nodes too: these see them from outside this router\'s NAT.');
+	case 'no_remote_stun': return _('No other node offers STUN now: behind this router\'s NAT, a browser cannot learn how the mesh sees it.');
+	default: return null;
+	}
+}
+
+/* What a warning of the daemon is about, and what to do: [ title, text ]; null for one that is not known here */
+function warning(code) {
+	switch (code) {
+	case 'no_address':
+		return [ _('Nobody can reach this router'), _('No interface has an address that others can reach. Look at the network, or set addresses under Settings, "Tell others".') ];
+	case 'accounts_nearly_full':
+		return [ _('There is hardly any room for more accounts'), _('Delete accounts that nobody uses under People, or raise the limit under Settings.') ];
+	case 'sessions_nearly_full':
+		return [ _('There is hardly any room for more people'), _('Nearly as many pages are signed in as may. Raise the limit under Settings if the router has memory left.') ];
+	case 'directory_full':
+		return [ _('Not everybody of the mesh fits here'), _('A bound of the directory is reached, so some people are not shown at this node. They are at others.') ];
+	case 'stun_off':
+		return [ _('STUN is switched off'), _('Browsers then hide their addresses, and calls may fail. Set a STUN port under Settings.') ];
+	case 'alone':
+		return [ _('This node is alone'), _('Neighbours appear by themselves when their routers have Truca. If one should be here, look at both firewalls, or add it under Settings as a fixed neighbour.') ];
+	case 'state_not_saved':
+		return [ _('Nothing can be saved'), _('What changes now is lost at the next start. Free space where the state is kept (Settings, "State").') ];
+	case 'settings':
+		return [ _('The settings on disk have a mistake'), _('Truca goes on with the old ones until it is put right.') ];
+	case 'not_listening':
+		return [ _('An address to listen on is not there'), _('Truca tries it again. Is it still right under Settings, "Listen on"?') ];
+	case 'no_stun':
+		return [ _('STUN does not answer everywhere'), _('Something else may have its port. Set another STUN port under Settings.') ];
+	case 'no_mdns':
+		return [ _('Nodes on the same link are not found'), _('mDNS does not work here. Switch it off under Settings, or add a fixed neighbour.') ];
+	case 'no_control_socket':
+		return [ _('"trucad ctl" does not work'), _('Free space where the control socket is (Settings, "Control socket").') ];
+	case 'certificate':
+		return [ _('The certificate cannot be used'), _('The old one goes on. Look at the files under Settings, "Certificate".') ];
+	default:
+		return null;
+	}
 }
 
 /**
@@ -80,7 +115,19 @@ function ice(answer) {
  * @param {{ status: Truca.Status, settings: string | null }} data
  */
 function warnings(data) {
-	const found = data.status.warnings.map((warning) => ({ level: warning.level, title: warning.code, text: warning.text }));
+	// The daemon knows of a mistake only when it was told to read the settings again
+	const rows = data.status.warnings.filter((row) => row.code != 'settings' || !data.settings);
+	const found = rows.map((row) => {
+		const [ title, text ] = warning(row.code) || [ _('Take note'), row.text ];
+		// What the system said stands in brackets at the end
+		const why = /\(([^()]+)\)$/.exec(row.text);
+
+		return {
+			level: (row.level == 'info') ? 'notice' : row.level,
+			title: title,
+			text: (why && text != row.text) ? '%s (%s)'.format(text, why[1]) : text
+		};
+	});
 
 	if (data.settings)
 		found.unshift({
@@ -93,7 +140,8 @@ function warnings(data) {
 }
 
 return baseclass.extend({
-	ice: ice,
+	decision: decision,
+	warning: warning,
 	warnings: warnings,
 	sourceState: sourceState,
 	quality: quality,

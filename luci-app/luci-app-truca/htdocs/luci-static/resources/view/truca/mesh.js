@@ -70,6 +70,11 @@ function describe(member) {
 	return '%s: %s, %s'.format(member.name, state(member), people);
 }
 
+/** @param {number} count */
+function times(count) {
+	return count ? N_(count, '%d time', '%d times').format(count) : '—';
+}
+
 /**
  * @param {Known} member
  * @param {string} wanted
@@ -99,6 +104,7 @@ return view.extend({
 		const looking = parts.section(_('Where nodes are looked for'), '');
 		const trying = parts.section(_('Addresses that are tried'), _('What was found, and whether a node answers there.'));
 		const more = E('p', {});
+		const absent = E('p', {});
 		const search = E('input', {
 			'type': 'search', 'class': 'cbi-input-text', 'placeholder': _('Name, id or address'), 'aria-label': _('Search nodes'),
 			'input': () => draw()
@@ -117,13 +123,13 @@ return view.extend({
 			{ title: _('Where'), cell: (row) => words.source(row.source) },
 			{ title: _('State'), cell: words.sourceState },
 			{ title: _('Addresses'), cell: (row) => String(row.addresses), narrow: true },
-			{ title: _('Not understood'), cell: (row) => N_(row.malformed, '%d time', '%d times').format(row.malformed), narrow: true }
-		]), (row) => row.source, _('Nothing looks for nodes. Switch on mDNS or add a neighbour in the settings.'));
+			{ title: _('Not understood'), cell: (row) => times(row.malformed), narrow: true }
+		]), (row) => row.source, _('Nothing is heard here. Switch on mDNS or add a neighbour in the settings.'));
 		const tried = parts.table(/** @type {Truca.Column<Truca.Candidate>[]} */ ([
 			{ title: _('Address'), cell: (row) => E('code', {}, [ row.address ]) },
 			{ title: _('Found'), cell: (row) => row.sources.map(words.source).join(', ') || _('in the settings') },
 			{ title: _('State'), cell: (row) => row.reached ? _('a node answers') : _('no node answered yet') },
-			{ title: _('Failed'), cell: (row) => N_(row.failures, '%d time', '%d times').format(row.failures), narrow: true },
+			{ title: _('Failed'), cell: (row) => times(row.failures), narrow: true },
 			{ title: _('Next try'), cell: (row) => _('in %s').format(parts.duration(row.due_s)), narrow: true }
 		]), (row) => row.address, _('No address is being tried.'));
 
@@ -140,7 +146,7 @@ return view.extend({
 		};
 
 		list.show([ E('div', { 'class': 'truca-search' }, [ search ]), table.node, more ]);
-		looking.show([ sources.node ]);
+		looking.show([ sources.node, absent ]);
 		trying.show([ tried.node ]);
 
 		return parts.live(first, _('Mesh'), [ map.node, list.node, looking.node, trying.node ], ask, (data) => {
@@ -159,7 +165,11 @@ return view.extend({
 					parts.paragraph(_('If one should be here: is its port let in by both firewalls? Otherwise add its address as a fixed neighbour in the settings.'))
 				]);
 			draw();
-			sources.update(data.discovery.sources.filter((row) => row.state != 'off'));
+			const on = data.discovery.sources.filter((row) => row.state != 'off');
+			const missing = on.filter((row) => row.state == 'absent').map((row) => words.source(row.source));
+
+			sources.update(on.filter((row) => row.state != 'absent'));
+			parts.fill(absent, missing.length ? [ _('Not on this router: %s.').format(missing.join(', ')) ] : []);
 			tried.update(data.discovery.candidates);
 		}).node;
 	}

@@ -105,6 +105,13 @@ function identity(status) {
 	]);
 }
 
+/** @param {Truca.Decision} row */
+function decided(row) {
+	const at = row.addresses.length ? [ ' ', E('code', {}, [ row.addresses.join(' ') ]) ] : [];
+
+	return E('li', {}, [ words.decision(row.code) || row.text, ...at ]);
+}
+
 /* The link that phones scan; the one chosen stays chosen */
 function door() {
 	const picture = E('div', {});
@@ -153,15 +160,15 @@ return view.extend({
 		const ice = parts.section(_('How calls find their way'),
 			_('What browsers of this node are told for getting through NAT, and why.'));
 		const table = parts.table(/** @type {Truca.Column<Truca.Session>[]} */ ([
-			{ title: _('Name'), cell: (row) => E('strong', {}, [ row.display ]) },
+			{ title: _('Name'), cell: (row) => E('strong', {}, [ row.display || '—' ]) },
 			{ title: _('Address'), cell: (row) => E('code', {}, [ row.address ]) },
-			{ title: _('From'), cell: (row) => row.remote || '—' },
 			{ title: _('For'), cell: (row) => parts.duration(row.age_s), narrow: true },
-			{ title: _('Calls'), cell: (row) => String(row.calls), narrow: true },
 			{ title: _('State'), cell: (row) => row.attached ? _('connected') : _('away for a moment') }
-		]), (row) => row.id, _('Nobody is signed in at this node. Give people the link above.'));
+		]), (row) => String(row.id), _('Nobody is signed in at this node. Give people the link above.'));
 
-		people.show([ table.node ]);
+		const more = E('p', {});
+
+		people.show([ table.node, more ]);
 
 		return parts.live(first, _('Truca'), [ warnings, numbers.node, node.node, people.node, ice.node ], ask, (data) => {
 			sample(data.status);
@@ -171,7 +178,8 @@ return view.extend({
 			qr.update(data.status.pages);
 			numbers.show(figures(data.status));
 			table.update(data.sessions.sessions);
-			ice.show([ E('ul', { 'class': 'truca-words' }, words.ice(data.ice).map((text) => E('li', {}, [ text ]))) ]);
+			parts.fill(more, data.sessions.more ? [ _('and %d more').format(data.sessions.more) ] : []);
+			ice.show([ E('ul', { 'class': 'truca-words' }, data.ice.decisions.map(decided)) ]);
 		}).node;
 	}
 });
