@@ -6,6 +6,7 @@
 //! `[[bin]]` and seeds in `daemon/fuzz`; the corpus test says what is missing.
 
 pub(crate) mod bench;
+mod discovery;
 
 use std::{net::SocketAddr, path::Path};
 
@@ -27,9 +28,11 @@ pub const ENTRIES: &[Entry] = &[
     ("page_message", page_message),
     ("stun", stun),
     ("uci", uci),
+    ("discovery", discovery),
 ];
 
 pub use bench::{membership, node_frame, page_message};
+pub use discovery::discovery;
 
 /// A datagram on the STUN port.
 pub fn stun(data: &[u8]) {
