@@ -38,8 +38,8 @@ const MAX_FILES: usize = 2048;
 const COMMAND: &[u8] = b"syncSms=truca #";
 /// The longest answer; an error explains itself.
 const MAX_ANSWER: usize = 16 * 1024;
-/// What an answer ends with (`CONNECTION_END_CHR`).
-const END: u8 = b'$';
+/// What a refusal has in it: the SMS plugin is not loaded, most likely.
+const ERROR: &[u8] = b"ERROR";
 
 /// Looks until the task is dropped.
 pub async fn listen(ear: Ear, path: PathBuf, advert: Option<watch::Receiver<Advert>>) {
@@ -89,9 +89,11 @@ impl Teller {
             return;
         }
         match ask::local(&self.socket, COMMAND, MAX_ANSWER).await {
-            // nothing but the end: it was taken
-            Ok(answer) if answer.iter().all(|byte| *byte == END || byte.is_ascii_whitespace()) => {}
-            Ok(answer) => ear.broken(format_args!("syncSms: {}", answer.escape_ascii())),
+            // whether it did what it was told shows in its description; what it says is for people
+            Ok(answer) if answer.windows(ERROR.len()).any(|part| part == ERROR) => {
+                ear.broken(format_args!("syncSms: {}", answer.escape_ascii()));
+            }
+            Ok(_) => {}
             Err(Silence::Failed(why)) => ear.broken(format_args!("{}: {why}", self.socket.display())),
             Err(Silence::Absent) => {}
         }

@@ -441,15 +441,16 @@ fn bmx6_is_told_of_our_message_until_its_description_carries_it() {
         );
         folder.write("sms/sendSms/chat", b"hello");
         let listener = tokio::net::UnixListener::bind(folder.0.join("sock")).unwrap();
-        let _house = House::new([(Source::Bmx6, From::Directory(folder.0.clone()))]);
+        let house = House::new([(Source::Bmx6, From::Directory(folder.0.clone()))]);
         let (mut stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
         let mut told = [0; 15];
         stream.read_exact(&mut told).await.unwrap();
         assert_eq!(&told, b"syncSms=truca #");
         assert!(folder.0.join("sms/sendSms/truca").exists(), "the message is there before it is told of");
-        stream.write_all(b"$").await.unwrap();
-        drop(stream);
-        drop(listener);
+        // as bmx6 without its SMS plugin answers
+        stream.write_all(b"ERROR apply_stream_opts: invalid argument: syncSms=truca\n$").await.unwrap();
+        drop((stream, listener));
+        house.until(Source::Bmx6, |state| state["malformed"] == 1).await;
         // with a description that carries it, nobody is told
         let description = String::from_utf8(fixture(&format!("bmx6/node2/json/descriptions/{own}"))).unwrap();
         folder.write(
