@@ -50,7 +50,7 @@ pub async fn listen(ear: Ear, path: PathBuf, advert: Option<watch::Receiver<Adve
         let message = advert.as_ref().map(|advert| advert.borrow().encode());
         let looked = spawn_blocking(move || {
             let there = look.look();
-            let written = message.map(|message| look.write(&message));
+            let written = message.map_or_else(|| look.withdraw(), |message| look.write(&message));
             (look, there, written)
         });
         // the task is not cancelled and does not panic
@@ -63,9 +63,9 @@ pub async fn listen(ear: Ear, path: PathBuf, advert: Option<watch::Receiver<Adve
         } else {
             ear.heard(&look.heard());
             match written {
-                Some(Ok(true)) => teller.tell(&ear, look.advertises()).await,
-                Some(Ok(false)) | None => {}
-                Some(Err(error)) => ear.broken(format_args!("the advert cannot be written: {error}")),
+                Ok(true) => teller.tell(&ear, look.advertises()).await,
+                Ok(false) => {}
+                Err(error) => ear.broken(format_args!("the advert cannot be written: {error}")),
             }
         }
         sleep(jittered(if there { PERIOD } else { ABSENT })).await;
@@ -220,6 +220,14 @@ impl Look {
             });
         let description = own.and_then(|(name, _)| self.descriptions.read.get(name));
         description.and_then(|(_, value)| value.as_ref()).is_some_and(|description| description.advertises)
+    }
+
+    /// Takes the advert away, if there is one. Nothing is to be told of.
+    fn withdraw(&self) -> std::io::Result<bool> {
+        match fs::remove_file(self.path.join("sms/sendSms").join(advert::NAME)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(false),
+        }
     }
 
     /// Puts the advert where the daemon looks for it, unless it is there. Whether there is such a place.

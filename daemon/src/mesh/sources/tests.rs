@@ -222,6 +222,11 @@ fn our_advert_is_published_once_and_follows_our_addresses() {
         assert_eq!(Advert::decode(&fs::read(&file).unwrap()).unwrap().addresses, house.plan.addresses);
         let names = fs::read_dir(folder.0.join("sms/sendSms")).unwrap().count();
         assert_eq!(names, 2, "nothing is left beside it");
+        // switched off: it is taken away, and nothing else
+        house.plan.publish = false;
+        house.sources.configure(&house.plan);
+        house.until(Source::Bmx6, |state| state["state"] == "heard").await;
+        assert!(!file.exists());
         assert_eq!(fs::read(folder.0.join("sms/sendSms/chat")).unwrap(), b"hello");
     });
 }
