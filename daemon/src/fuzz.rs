@@ -6,6 +6,7 @@
 //! `[[bin]]` and seeds in `daemon/fuzz`; the corpus test says what is missing.
 
 pub(crate) mod bench;
+mod discovery;
 
 use std::{net::SocketAddr, path::Path};
 
@@ -37,9 +38,11 @@ pub const ENTRIES: &[Entry] = &[
     ("stun", stun),
     ("uci", uci),
     ("ubus", ubus),
+    ("discovery", discovery),
 ];
 
 pub use bench::{membership, node_frame, page_message};
+pub use discovery::discovery;
 
 /// A datagram on the STUN port.
 pub fn stun(data: &[u8]) {

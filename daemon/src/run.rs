@@ -46,6 +46,8 @@ const BATCH: usize = 64;
 /// Most bytes that wait to be written to all pages, and to all links: what a router of 64 MiB can spare.
 const MAX_PAGES_WAIT: usize = 8 * 1024 * 1024;
 const MAX_LINKS_WAIT: usize = 4 * 1024 * 1024;
+/// Where ubusd listens (OpenWrt 21.02 and later).
+const UBUS: &str = "/var/run/ubus/ubus.sock";
 /// How long goodbyes may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -557,17 +559,18 @@ fn is_member_at(node: &Node<Identity>, address: SocketAddr) -> bool {
 fn plan(config: &Config, id: NodeId) -> sources::Plan {
     use sources::From;
     let discovery = config.discovery.clone();
+    let bus = |on: bool| on.then(|| From::Bus(UBUS.into()));
     let directory = |(on, path): (bool, PathBuf)| on.then_some(From::Directory(path));
     let sockets = |(on, at): (bool, Vec<SocketAddr>)| on.then_some(From::Sockets(at));
     let domains = (!discovery.dns_domains.is_empty())
         .then_some(From::Domains(discovery.dns_domains, discovery.dns_servers));
     let from = [
         (Source::Mdns, config.mdns.then_some(From::Itself)),
-        (Source::Umdns, discovery.umdns.then_some(From::Itself)),
+        (Source::Umdns, bus(discovery.umdns)),
         (Source::Bmx6, directory(discovery.bmx6)),
         (Source::Bmx7, directory(discovery.bmx7)),
         (Source::Babeld, sockets(discovery.babeld)),
-        (Source::SharedState, discovery.shared_state.then_some(From::Itself)),
+        (Source::SharedState, bus(discovery.shared_state)),
         (Source::Olsr, sockets(discovery.olsr)),
         (Source::Oonf, sockets(discovery.oonf)),
         (Source::Dns, domains),

@@ -171,6 +171,13 @@ impl Daemon {
         }
     }
 
+    /// Another configuration, and SIGHUP.
+    pub fn reload(&self, config: &str) -> Result {
+        fs::write(self.directory.join("config"), config)?;
+        let status = Command::new("kill").args(["-HUP", &self.pid().to_string()]).status()?;
+        if status.success() { Ok(()) } else { Err("kill failed".into()) }
+    }
+
     /// As a power cut does it.
     pub fn kill(&mut self) -> Result {
         self.child.kill()?;

@@ -92,6 +92,7 @@ fn the_scripts_know_the_daemons_defaults() {
         ("truca_state", "node", "state"),
         ("truca_run_dir", "node", "run_dir"),
         ("truca_mdns", "discovery", "mdns"),
+        ("truca_publish", "discovery", "publish"),
     ] {
         let row = TABLE.iter().find(|row| row.section == section && row.option == option).unwrap();
         let wanted = format!("{variable}={}", row.default);

@@ -22,6 +22,7 @@ _truca_node() {
 
 _truca_discovery() {
 	config_get truca_mdns "$1" mdns "$truca_mdns"
+	config_get truca_publish "$1" publish "$truca_publish"
 }
 
 # Reads /etc/config/truca into truca_*. A section that comes later wins, as in the daemon; what is not there
@@ -29,7 +30,7 @@ _truca_discovery() {
 truca_load() {
 	truca_port=8443 truca_http_port=8080 truca_stun_port=3478
 	truca_state=/etc/truca truca_run_dir=/var/run/truca
-	truca_listen='' truca_certificate='' truca_key='' truca_mdns=1
+	truca_listen='' truca_certificate='' truca_key='' truca_mdns=1 truca_publish=1
 	config_load truca
 	config_foreach _truca_node node
 	config_foreach _truca_discovery discovery

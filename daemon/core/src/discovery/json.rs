@@ -1,4 +1,4 @@
-//! Walks through JSON that others write, without building a tree of it: each scalar and the end of each object,
+//! Walks through JSON, and its like on ubus, that others write, without building a tree of it: each scalar and the end of each object,
 //! with the keys that lead there.
 //!
 //! Arrays add nothing to the way, and a key that comes twice is visited twice: so a list and umdns' repeated keys
@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::Bad;
+use crate::ubus::blobmsg::{Table, Value};
 
 /// A value that is no object and no array.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,6 +55,31 @@ pub(super) fn walk(input: &[u8], most: usize, sink: &mut dyn Sink) -> Result<(),
     let mut reader = serde_json::Deserializer::from_slice(input);
     let walked = Walk { sink, way: &mut Vec::new() }.deserialize(&mut reader);
     walked.and_then(|()| reader.end()).map_err(|_| Bad::Syntax)
+}
+
+/// As [`walk`], through what came by ubus.
+pub(super) fn walk_table(table: &Table, way: &mut Vec<String>, sink: &mut dyn Sink) {
+    for (name, value) in table {
+        way.push(name.clone());
+        walk_value(value, way, sink);
+        way.pop();
+    }
+    sink.leave(way);
+}
+
+fn walk_value(value: &Value, way: &mut Vec<String>, sink: &mut dyn Sink) {
+    let number = |number: i64| u64::try_from(number).map_or(Scalar::Other, Scalar::Number);
+    let scalar = match value {
+        Value::Table(table) => return walk_table(table, way, sink),
+        Value::Array(items) => return items.iter().for_each(|item| walk_value(item, way, sink)),
+        Value::Text(text) => Scalar::Text(text),
+        Value::Int64(value) => number(*value),
+        Value::Int32(value) => number((*value).into()),
+        Value::Int16(value) => number((*value).into()),
+        Value::Int8(value) => number((*value).into()),
+        Value::Unspec | Value::Double(_) => Scalar::Other,
+    };
+    sink.value(way, scalar);
 }
 
 struct Walk<'s> {

@@ -279,18 +279,21 @@ fn a_default_route_and_a_wide_prefix_are_nobodys_address() {
 fn shared_state_gives_back_what_was_inserted_and_nothing_of_others() {
     let entry = shared_state::entry(&Advert::new(ID, 8443, &[ip("10.13.0.1"), ip("fd00::1")]));
     let expected = vec![own("10.13.0.1"), own("fd00::1")];
-    assert_eq!(shared_state::read(entry.as_bytes()).unwrap(), Heard { hints: expected.clone(), skipped: 0 });
+    assert_eq!(
+        shared_state::read_json(entry.as_bytes()).unwrap(),
+        Heard { hints: expected.clone(), skipped: 0 }
+    );
     // as the ubus object answers
     let answer = format!(r#"{{"data":{entry},"error":0}}"#);
-    assert_eq!(shared_state::read(answer.as_bytes()).unwrap(), Heard { hints: expected, skipped: 0 });
-    let others = shared_state::read(&fixture("shared-state/node1-get-mesh-users.json")).unwrap();
+    assert_eq!(shared_state::read_json(answer.as_bytes()).unwrap(), Heard { hints: expected, skipped: 0 });
+    let others = shared_state::read_json(&fixture("shared-state/node1-get-mesh-users.json")).unwrap();
     assert_eq!(others, Heard { hints: vec![], skipped: 1 });
-    assert_eq!(shared_state::read(br#"{"data": {} , "error": 1 }"#).unwrap(), Heard::default());
+    assert_eq!(shared_state::read_json(br#"{"data": {} , "error": 1 }"#).unwrap(), Heard::default());
 }
 
 #[test]
 fn hostile_entries_of_shared_state_are_counted() {
-    let heard = |text: &str| shared_state::read(text.as_bytes());
+    let heard = |text: &str| shared_state::read_json(text.as_bytes());
     let id = ID.to_string();
     for (text, skipped) in [
         (format!(r#"{{"{id}":{{"v":1,"port":0,"at":["10.0.0.1"]}}}}"#), 1),
@@ -318,19 +321,19 @@ fn umdns_is_read_with_lists_and_with_repeated_keys_alike() {
     let read = |name: &str| {
         // the capture is of another service
         let text = String::from_utf8(fixture(name)).unwrap().replace("_meshdir._tcp", umdns::SERVICE);
-        umdns::read(text.as_bytes()).unwrap()
+        umdns::read_json(text.as_bytes()).unwrap()
     };
     let (plain, listed) = (read("umdns/ubus-browse.json"), read("umdns/ubus-browse-array.json"));
     assert_eq!(plain, listed);
     assert_eq!((plain.hints.len(), plain.skipped), (8, 0));
     let first = &plain.hints[0];
     assert_eq!((first.ip, first.port, first.interface.as_deref()), (ip("10.99.2.1"), Some(8449), Some("r2")));
-    assert_eq!(umdns::read(&fixture("umdns/ubus-browse.json")).unwrap(), Heard::default());
+    assert_eq!(umdns::read_json(&fixture("umdns/ubus-browse.json")).unwrap(), Heard::default());
 }
 
 #[test]
 fn hostile_instances_of_umdns_are_counted_and_bounded() {
-    let read = |instance: &str| umdns::read(format!(r#"{{"_truca._tcp":{{{instance}}}}}"#).as_bytes());
+    let read = |instance: &str| umdns::read_json(format!(r#"{{"_truca._tcp":{{{instance}}}}}"#).as_bytes());
     let id = ID.to_string();
     let own = format!(
         r#""a\u0000\"x":{{"port":8443,"txt":["id={id}","id=zzz"],"ipv4":["127.0.0.1","10.0.0.1","10.0.0.1x"]}}"#
@@ -347,7 +350,7 @@ fn hostile_instances_of_umdns_are_counted_and_bounded() {
     let many: Vec<String> = (0..99).map(|n| format!("\"10.0.0.{n}\"")).collect();
     let many = format!(r#""a":{{"port":1,"ipv4":[{}]}}"#, many.join(","));
     assert_eq!(read(&many).unwrap().hints.len(), MAX_ADDRESSES);
-    assert_eq!(umdns::read(b""), Err(Bad::Syntax));
+    assert_eq!(umdns::read_json(b""), Err(Bad::Syntax));
 }
 
 #[test]
@@ -440,4 +443,35 @@ fn forged_cut_and_looping_dns_answers_are_refused() {
     assert_eq!(srv::question(1, &"a".repeat(64)), None);
     assert_eq!(srv::question(1, &"abcdefg.".repeat(40)), None);
     assert_eq!(srv::question(1, "x\nb"), None);
+}
+
+#[test]
+fn what_comes_by_ubus_reads_like_what_is_printed() {
+    use crate::ubus::blobmsg::{self, Value};
+    let table = |json: &str| {
+        let serde_json::Value::Object(object) = serde_json::from_str(json).unwrap() else { panic!("{json}") };
+        let mut bytes = Vec::new();
+        blobmsg::write_json(&mut bytes, &object);
+        blobmsg::read(&bytes).unwrap()
+    };
+    let text = String::from_utf8(fixture("umdns/ubus-browse-array.json")).unwrap();
+    let text = text.replace("_meshdir._tcp", umdns::SERVICE);
+    let (mut printed, mut came) = (umdns::read_json(text.as_bytes()).unwrap(), umdns::read(&table(&text)));
+    printed.hints.sort();
+    came.hints.sort();
+    assert_eq!(printed, came);
+    assert_eq!(came.hints.len(), 8);
+    // an old umdns: the same name twice in one table
+    let instance = vec![
+        ("port".into(), Value::Int32(8443)),
+        ("ipv4".into(), Value::Text("10.0.0.1".into())),
+        ("ipv4".into(), Value::Text("10.0.0.2".into())),
+        ("txt".into(), Value::Text(format!("id={ID}"))),
+    ];
+    let old = vec![(umdns::SERVICE.into(), Value::Table(vec![("a".into(), Value::Table(instance))]))];
+    assert_eq!(umdns::read(&old).hints, [own("10.0.0.1"), own("10.0.0.2")]);
+    let entry = shared_state::entry(&Advert::new(ID, 8443, &[ip("10.13.0.1")]));
+    let answer = table(&format!(r#"{{"data":{entry},"error":0}}"#));
+    assert_eq!(shared_state::read(&answer).hints, [own("10.13.0.1")]);
+    assert!(shared_state::is_done(&answer) && !shared_state::is_done(&table(r#"{"data":{},"error":2}"#)));
 }

@@ -197,7 +197,7 @@ fn recorded_owner(method: &str, mut arguments: Table) -> Result<Vec<u8>, u32> {
         "echo" if arguments.is_empty() => Err(status::INVALID_ARGUMENT),
         "echo" => {
             arguments.extend(table(&[
-                ("i64", Value::Int64(0x11_2233_4455_6677_88)),
+                ("i64", Value::Int64(0x1122_3344_5566_7788)),
                 ("i16", Value::Int16(0x201)),
                 ("dbl", Value::Double(1.5)),
             ]));

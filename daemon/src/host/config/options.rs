@@ -121,7 +121,7 @@ pub static TABLE: &[Row] = &[
         |d, v| socket(v, None).map(|v| d.config.discovery.oonf.1.push(v)), clear |d| d.config.discovery.oonf.1.clear()),
     row!("discovery" "dns_domain" = "", "a domain name", "domain whose DNS names nodes (SRV `_truca._tcp`)",
         |d, v| host(v).map(|v| d.config.discovery.dns_domains.push(v)), clear |d| d.config.discovery.dns_domains.clear()),
-    row!("discovery" "dns_server" = "", "an address, with or without a port", "name server to ask (default: those of the system)",
+    row!("discovery" "dns_server" = "", "an address, and its port if that is not 53", "name server to ask (default: those of the system)",
         |d, v| socket(v, Some(53)).map(|v| d.config.discovery.dns_servers.push(v)), clear |d| d.config.discovery.dns_servers.clear()),
     row!("discovery" "publish" = "1", "1 or 0", "tell others by bmx6, bmx7 and shared state",
         |d, v| boolean(v).map(|v| d.config.discovery.publish = v)),

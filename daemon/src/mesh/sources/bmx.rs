@@ -5,8 +5,8 @@
 //! directory anew when they start. A look is a list of names and a `stat` each; only what changed is read.
 //!
 //! The advert is the file `truca` of `sms/sendSms`, put there under another name and renamed; the daemon takes it
-//! up once it was told `syncSms=truca`. Whether it has shows in its own description, and it is told again until it
-//! does, more and more rarely. Other messages are left alone.
+//! up once it was told `syncSms=truca`, as `bmx6 -c` does it: by its control socket. Whether it has shows in its own
+//! description, and it is told again until it does, more and more rarely. Other messages are left alone.
 
 use std::fs;
 use std::io::Read as _;
@@ -34,19 +34,23 @@ const ABSENT: Duration = Duration::from_secs(30);
 const TELL: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(60 * 60));
 /// Most files of one kind.
 const MAX_FILES: usize = 2048;
-/// The longest answer of the command.
+/// What it is told, as `bmx6 -c syncSms=truca` writes it (`CHR_QUIT` ends it).
+const COMMAND: &[u8] = b"syncSms=truca #";
+/// The longest answer; an error explains itself.
 const MAX_ANSWER: usize = 16 * 1024;
+/// What a refusal has in it: the SMS plugin is not loaded, most likely.
+const ERROR: &[u8] = b"ERROR";
 
 /// Looks until the task is dropped.
-pub async fn listen(ear: Ear, program: &'static str, path: PathBuf, advert: Option<watch::Receiver<Advert>>) {
-    let mut look = Look::new(path.clone());
-    let mut teller = Teller { program, path, next: None, pause: TELL.0 };
+pub async fn listen(ear: Ear, path: PathBuf, advert: Option<watch::Receiver<Advert>>) {
+    let mut teller = Teller { socket: path.join("sock"), next: None, pause: TELL.0 };
+    let mut look = Look::new(path);
     loop {
         // files, not sockets: on the helper thread
         let message = advert.as_ref().map(|advert| advert.borrow().encode());
         let looked = spawn_blocking(move || {
             let there = look.look();
-            let written = message.map(|message| look.write(&message));
+            let written = message.map_or_else(|| look.withdraw(), |message| look.write(&message));
             (look, there, written)
         });
         // the task is not cancelled and does not panic
@@ -59,9 +63,9 @@ pub async fn listen(ear: Ear, program: &'static str, path: PathBuf, advert: Opti
         } else {
             ear.heard(&look.heard());
             match written {
-                Some(Ok(true)) => teller.tell(&ear, look.advertises()).await,
-                Some(Ok(false)) | None => {}
-                Some(Err(error)) => ear.broken(format_args!("the advert cannot be written: {error}")),
+                Ok(true) => teller.tell(&ear, look.advertises()).await,
+                Ok(false) => {}
+                Err(error) => ear.broken(format_args!("the advert cannot be written: {error}")),
             }
         }
         sleep(jittered(if there { PERIOD } else { ABSENT })).await;
@@ -70,8 +74,7 @@ pub async fn listen(ear: Ear, program: &'static str, path: PathBuf, advert: Opti
 
 /// Tells the daemon that there is a message of ours.
 struct Teller {
-    program: &'static str,
-    path: PathBuf,
+    socket: PathBuf,
     next: Option<Instant>,
     pause: Duration,
 }
@@ -85,10 +88,14 @@ impl Teller {
         if self.next.is_some_and(|next| Instant::now() < next) {
             return;
         }
-        let directory = format!("--runtimeDir={}", self.path.display());
-        let told = ask::program(self.program, &[&directory, "-c", "syncSms=truca"], "", MAX_ANSWER).await;
-        if let Err(Silence::Failed(why)) = told {
-            ear.broken(why);
+        match ask::local(&self.socket, COMMAND, MAX_ANSWER).await {
+            // whether it did what it was told shows in its description; what it says is for people
+            Ok(answer) if answer.windows(ERROR.len()).any(|part| part == ERROR) => {
+                ear.broken(format_args!("syncSms: {}", answer.escape_ascii()));
+            }
+            Ok(_) => {}
+            Err(Silence::Failed(why)) => ear.broken(format_args!("{}: {why}", self.socket.display())),
+            Err(Silence::Absent) => {}
         }
         self.next = Some(Instant::now() + self.pause);
         self.pause = (self.pause * 2).min(TELL.1);
@@ -213,6 +220,14 @@ impl Look {
             });
         let description = own.and_then(|(name, _)| self.descriptions.read.get(name));
         description.and_then(|(_, value)| value.as_ref()).is_some_and(|description| description.advertises)
+    }
+
+    /// Takes the advert away, if there is one. Nothing is to be told of.
+    fn withdraw(&self) -> std::io::Result<bool> {
+        match fs::remove_file(self.path.join("sms/sendSms").join(advert::NAME)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(false),
+        }
     }
 
     /// Puts the advert where the daemon looks for it, unless it is there. Whether there is such a place.

@@ -10,6 +10,7 @@
 mod ask;
 pub mod babeld;
 pub mod bmx;
+mod bus;
 pub mod dns;
 pub mod olsr;
 pub mod shared_state;
@@ -65,6 +66,8 @@ pub struct Plan {
 pub enum From {
     /// Where it always is.
     Itself,
+    /// On ubus, which has its socket there.
+    Bus(PathBuf),
     /// In a run-time directory.
     Directory(PathBuf),
     /// At the first of these addresses where somebody answers.
@@ -313,11 +316,11 @@ impl Sources {
         let advert = publish.then(|| self.advert.subscribe());
         Some(match (source, from) {
             (Source::Bmx6 | Source::Bmx7, From::Directory(path)) => {
-                spawn_local(bmx::listen(ear, source.name(), path, advert))
+                spawn_local(bmx::listen(ear, path, advert))
             }
             (Source::Babeld, From::Sockets(at)) => spawn_local(babeld::listen(ear, at)),
-            (Source::SharedState, _) => spawn_local(shared_state::listen(ear, advert)),
-            (Source::Umdns, _) => spawn_local(umdns::listen(ear)),
+            (Source::SharedState, From::Bus(path)) => spawn_local(shared_state::listen(ear, path, advert)),
+            (Source::Umdns, From::Bus(path)) => spawn_local(umdns::listen(ear, path)),
             (Source::Olsr, From::Sockets(at)) => spawn_local(olsr::listen(ear, at, &olsr::JSONINFO)),
             (Source::Oonf, From::Sockets(at)) => spawn_local(olsr::listen(ear, at, &olsr::OLSRD2)),
             (Source::Dns, From::Domains(domains, servers)) => spawn_local(dns::listen(ear, domains, servers)),

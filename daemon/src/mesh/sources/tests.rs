@@ -222,6 +222,11 @@ fn our_advert_is_published_once_and_follows_our_addresses() {
         assert_eq!(Advert::decode(&fs::read(&file).unwrap()).unwrap().addresses, house.plan.addresses);
         let names = fs::read_dir(folder.0.join("sms/sendSms")).unwrap().count();
         assert_eq!(names, 2, "nothing is left beside it");
+        // switched off: it is taken away, and nothing else
+        house.plan.publish = false;
+        house.sources.configure(&house.plan);
+        house.until(Source::Bmx6, |state| state["state"] == "heard").await;
+        assert!(!file.exists());
         assert_eq!(fs::read(folder.0.join("sms/sendSms/chat")).unwrap(), b"hello");
     });
 }
@@ -337,14 +342,130 @@ fn without_probing_only_announcements_are_tried() {
     });
 }
 
+/// A bus with one object, whose methods are answered so. Gives back what was invoked.
+async fn serve_ubus(listener: &tokio::net::UnixListener, answer: Option<&str>) -> Option<(String, Value)> {
+    use truca_core::ubus::blobmsg;
+    use truca_core::ubus::message::{Attribute, Kind, Message};
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let say = |kind, sequence, attributes| Message { kind, sequence, peer: 1, attributes }.encode().unwrap();
+    stream.write_all(&say(Kind::Hello, 0, vec![])).await.unwrap();
+    let (mut received, mut invoked) = (Vec::new(), None);
+    while stream.read_buf(&mut received).await.unwrap_or(0) > 0 {
+        while let Some((message, length)) = Message::decode(&received).unwrap() {
+            received.drain(..length);
+            let data = match (message.kind, answer) {
+                (Kind::Lookup, Some(_)) => Some(Attribute::Object(7)),
+                (Kind::Invoke, Some(answer)) => {
+                    let arguments = blobmsg::to_json(blobmsg::read(message.data()).unwrap());
+                    invoked = Some((message.method().unwrap().to_owned(), Value::Object(arguments)));
+                    let Value::Object(answer) = serde_json::from_str(answer).unwrap() else {
+                        panic!("{answer}")
+                    };
+                    let mut bytes = Vec::new();
+                    blobmsg::write_json(&mut bytes, &answer);
+                    Some(Attribute::Data(bytes))
+                }
+                _ => None,
+            };
+            let status = if data.is_some() { 0 } else { 4 };
+            if let Some(data) = data {
+                stream
+                    .write_all(&say(Kind::Data, message.sequence, vec![Attribute::Object(7), data]))
+                    .await
+                    .unwrap();
+            }
+            let over = say(Kind::Status, message.sequence, vec![Attribute::Status(status)]);
+            stream.write_all(&over).await.unwrap();
+        }
+    }
+    invoked
+}
+
 #[test]
-fn a_program_is_bounded_in_what_it_says() {
+fn umdns_is_asked_by_ubus_and_its_absence_is_no_error() {
     run(false, async {
-        let ask = async |script: &str, input: &str| ask::program("sh", &["-c", script], input, 1024).await;
-        assert_eq!(ask("cat; echo b", "a").await.unwrap(), b"ab\n");
-        assert!(matches!(ask("exit 3", "").await, Err(ask::Silence::Failed(why)) if why.contains('3')));
-        assert!(matches!(ask("yes", "").await, Err(ask::Silence::Failed(why)) if why.contains("1024")));
-        let nobody = ask::program("truca-no-such-program", &[], "", 1024).await;
-        assert!(matches!(nobody, Err(ask::Silence::Absent)));
+        let folder = Folder::new();
+        let bus = folder.0.join("ubus.sock");
+        let house = House::new([(Source::Umdns, From::Bus(bus.clone()))]);
+        let state = house.until(Source::Umdns, |state| state["state"] == "absent").await;
+        assert_eq!(state["malformed"], 0);
+        let listener = tokio::net::UnixListener::bind(&bus).unwrap();
+        // a bus without umdns
+        let house = House::new([(Source::Umdns, From::Bus(bus.clone()))]);
+        assert_eq!(serve_ubus(&listener, None).await, None);
+        house.until(Source::Umdns, |state| state["state"] == "absent").await;
+        let mut house = House::new([(Source::Umdns, From::Bus(bus))]);
+        let id = NodeId([9; 16]);
+        let answer =
+            format!(r#"{{"_truca._tcp":{{"x":{{"port":8443,"txt":["id={id}"],"ipv4":["10.0.0.9"]}}}}}}"#);
+        let (method, arguments) = serve_ubus(&listener, Some(&answer)).await.unwrap();
+        assert_eq!(
+            (method.as_str(), arguments),
+            ("browse", json!({"service": "_truca._tcp", "array": true}))
+        );
+        assert_eq!(serve_ubus(&listener, Some("{}")).await.unwrap().0, "update");
+        assert_eq!(house.candidate().await, ("10.0.0.9:8443".parse().unwrap(), Some(id)));
+    });
+}
+
+#[test]
+fn shared_state_is_told_of_us_and_tells_of_others() {
+    run(false, async {
+        let folder = Folder::new();
+        let bus = folder.0.join("ubus.sock");
+        let listener = tokio::net::UnixListener::bind(&bus).unwrap();
+        let mut house = House::new([(Source::SharedState, From::Bus(bus.clone()))]);
+        let other = Advert::new(NodeId([9; 16]), 8444, &["10.0.0.9".parse().unwrap()]);
+        let answer =
+            format!(r#"{{"data":{},"error":0}}"#, truca_core::discovery::shared_state::entry(&other));
+        let (method, arguments) = serve_ubus(&listener, Some(&answer)).await.unwrap();
+        assert_eq!((method.as_str(), arguments), ("get", json!({"data_type": "truca"})));
+        let (method, arguments) = serve_ubus(&listener, Some(r#"{"data":{},"error":0}"#)).await.unwrap();
+        assert_eq!((method.as_str(), &arguments["data_type"]), ("insert", &json!("truca")));
+        let own: Value = serde_json::from_str(arguments["json"].as_str().unwrap()).unwrap();
+        let id = house.plan.id.to_string();
+        assert_eq!(own, json!({ id: { "v": 1, "port": 8443, "at": ["10.1.1.1"] } }));
+        assert_eq!(house.candidate().await, ("10.0.0.9:8444".parse().unwrap(), Some(other.id)));
+        // the type is not registered
+        let house = House::new([(Source::SharedState, From::Bus(bus))]);
+        serve_ubus(&listener, Some(r#"{"data":{},"error":1}"#)).await.unwrap();
+        let state = house.until(Source::SharedState, |state| state["state"] == "broken").await;
+        assert!(state["last"].as_str().unwrap().contains("docs/discovery.md"), "{state}");
+    });
+}
+
+#[test]
+fn bmx6_is_told_of_our_message_until_its_description_carries_it() {
+    run(false, async {
+        let folder = Folder::new();
+        let own = "node2.778C04026941A6A668EF";
+        folder.write("json/status", &fixture("bmx6/node2/json/status"));
+        folder.write(
+            &format!("json/originators/{own}"),
+            &fixture(&format!("bmx6/node2/json/originators/{own}")),
+        );
+        folder.write("sms/sendSms/chat", b"hello");
+        let listener = tokio::net::UnixListener::bind(folder.0.join("sock")).unwrap();
+        let house = House::new([(Source::Bmx6, From::Directory(folder.0.clone()))]);
+        let (mut stream, _) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+        let mut told = [0; 15];
+        stream.read_exact(&mut told).await.unwrap();
+        assert_eq!(&told, b"syncSms=truca #");
+        assert!(folder.0.join("sms/sendSms/truca").exists(), "the message is there before it is told of");
+        // as bmx6 without its SMS plugin answers
+        stream.write_all(b"ERROR apply_stream_opts: invalid argument: syncSms=truca\n$").await.unwrap();
+        drop((stream, listener));
+        house.until(Source::Bmx6, |state| state["malformed"] == 1).await;
+        // with a description that carries it, nobody is told
+        let description = String::from_utf8(fixture(&format!("bmx6/node2/json/descriptions/{own}"))).unwrap();
+        folder.write(
+            &format!("json/descriptions/{own}"),
+            description.replace("mesh-users", "truca").as_bytes(),
+        );
+        fs::remove_file(folder.0.join("sock")).unwrap();
+        let listener = tokio::net::UnixListener::bind(folder.0.join("sock")).unwrap();
+        let house = House::new([(Source::Bmx6, From::Directory(folder.0.clone()))]);
+        house.until(Source::Bmx6, |state| state["state"] == "heard").await;
+        assert!(timeout(Duration::from_millis(300), listener.accept()).await.is_err());
     });
 }

@@ -1,48 +1,40 @@
 //! Asks OpenWrt's umdns, by ubus, what it has heard: on a host where it runs, some answers reach only it.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use truca_core::discovery::{MAX_DUMP, umdns};
+use truca_core::discovery::umdns;
 
-use super::ask::{self, Silence};
-use super::{Ear, jittered};
+use super::ask::Silence;
+use super::{Ear, bus, jittered};
 
 /// How often, while umdns is there.
 const PERIOD: Duration = Duration::from_secs(60);
 /// How often it is looked for.
 const ABSENT: Duration = Duration::from_secs(5 * 60);
-/// Where ubusd listens; without it there is nobody to ask (OpenWrt 21.02 and later; earlier).
-const SOCKETS: [&str; 2] = ["/var/run/ubus/ubus.sock", "/var/run/ubus.sock"];
+/// Its object.
+const OBJECT: &str = "umdns";
 
 /// Asks until the task is dropped.
-pub async fn listen(ear: Ear) {
+pub async fn listen(ear: Ear, path: PathBuf) {
     loop {
-        let pause = if look(&ear).await { PERIOD } else { ABSENT };
-        sleep(jittered(pause)).await;
+        let there = match bus::call(&path, OBJECT, "browse", &umdns::arguments()).await {
+            Ok(answer) => {
+                ear.heard(&umdns::read(&answer));
+                // it asks the link, for the next look; that it may not is no harm, it hears announcements too
+                let _ = bus::call(&path, OBJECT, "update", &Vec::new()).await;
+                true
+            }
+            Err(Silence::Failed(why)) => {
+                ear.broken(why);
+                true
+            }
+            Err(Silence::Absent) => {
+                ear.absent();
+                false
+            }
+        };
+        sleep(jittered(if there { PERIOD } else { ABSENT })).await;
     }
-}
-
-/// Whether it is there.
-async fn look(ear: &Ear) -> bool {
-    if !SOCKETS.iter().any(|path| Path::new(path).exists()) {
-        ear.absent();
-        return false;
-    }
-    // it asks the link, so that the next look finds what has come
-    let updated = ask::program("ubus", &["call", "umdns", "update"], "", MAX_DUMP).await;
-    if updated.is_err() {
-        ear.absent();
-        return false;
-    }
-    match ask::program("ubus", &["call", "umdns", "browse", umdns::ARGUMENT], "", MAX_DUMP).await {
-        Ok(answer) => match umdns::read(&answer) {
-            Ok(heard) => ear.heard(&heard),
-            Err(why) => ear.broken(why),
-        },
-        Err(Silence::Failed(why)) => ear.broken(why),
-        Err(Silence::Absent) => ear.absent(),
-    }
-    true
 }
