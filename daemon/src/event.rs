@@ -132,11 +132,15 @@ pub enum Event {
         /// Which source said so: `mdns`, `babeld`, …, `peer`.
         source: &'static str,
     },
-    /// The control socket asks.
-    Ctl {
-        /// The command: `status`, `members`, `accounts`, `links`, `stun`, `discovery`.
-        command: String,
-        /// Takes the JSON answer; `None` when the command is not known.
-        reply: oneshot::Sender<Option<serde_json::Value>>,
+    /// What was to be written to flash is there, or why it is not.
+    Saved(Option<String>),
+    /// The owner asks, over the control socket or ubus.
+    Ask {
+        /// Which method of [`crate::node::admin::METHODS`].
+        method: String,
+        /// With what.
+        arguments: serde_json::Map<String, serde_json::Value>,
+        /// Takes the answer.
+        reply: oneshot::Sender<crate::node::admin::Answer>,
     },
 }

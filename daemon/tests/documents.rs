@@ -15,9 +15,9 @@ use std::{
     time::Duration,
 };
 
-use trucad::host::{
-    args,
-    config::options::{TABLE, reference},
+use trucad::{
+    host::config::options::{TABLE, reference},
+    node::admin::METHODS,
 };
 
 fn root() -> PathBuf {
@@ -59,7 +59,7 @@ fn the_manual_page_knows_every_flag_and_command_and_no_other() {
     let help = Command::new(env!("CARGO_BIN_EXE_trucad")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     assert_eq!(flags(&page), flags(&help));
-    for (name, _) in args::CTL_COMMANDS {
+    for name in METHODS.iter().map(|method| method.name) {
         assert!(page.contains(&format!("\n.It Cm {name}\n")), "{name}");
     }
     for row in TABLE.iter().filter(|row| row.flag.is_some()) {

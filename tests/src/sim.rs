@@ -322,6 +322,8 @@ impl Mesh {
             let Some(output) = self.hosts[host].node.as_mut().and_then(Node::poll_output) else { return };
             match output {
                 Output::Save(_) if self.hosts[host].forgetful => {}
+                // there is no bus here
+                Output::News(_) => {}
                 Output::Save(saved) => self.hosts[host].saved = saved,
                 Output::Datagram { to, mut payload } => {
                     self.hosts[host].sent_datagrams += 1;

@@ -121,6 +121,8 @@ pub struct Overrides {
     pub settings: Vec<Setting>,
     /// Nodes added by `--peer`.
     pub peers: Vec<String>,
+    /// Where `ubusd` listens, when not where it does on OpenWrt: `--ubus`, for tests.
+    pub ubus: Option<PathBuf>,
 }
 
 /// An option set by a flag.

@@ -1,4 +1,4 @@
-//! What the router touches: command line, configuration, identity, log, control socket.
+//! What the router touches: command line, configuration, identity, log, control socket, ubus.
 
 pub mod args;
 pub mod config;
@@ -8,4 +8,5 @@ pub mod identity;
 pub mod interfaces;
 pub mod log;
 pub mod store;
+pub mod ubus;
 pub mod uci;

@@ -131,12 +131,14 @@ impl<K: Keys> Node<K> {
             return;
         }
         let invites = matches!(frame.body, CallBody::Invite(_));
+        let banned = invites && self.owner.refuses_call(&frame.from.address);
         let of_another = self
             .directory
             .account(&frame.from.address)
             .is_some_and(|account| !account.body.devices.contains(&frame.from.device));
-        // nobody rings in the name of somebody whose device it is not: it is answered as if nobody were here
-        let session = self.pages.session_of(&frame.to).filter(|_| !(invites && of_another));
+        // nobody rings in the name of somebody whose device it is not, nor who is kept out: it is answered as if
+        // nobody were here
+        let session = self.pages.session_of(&frame.to).filter(|_| !banned && !(invites && of_another));
         let attached = self
             .directory
             .attachment(&frame.from.address, frame.from.device)

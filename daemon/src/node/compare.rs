@@ -1,5 +1,6 @@
 //! Comparing directories with another node over a link, so that nothing is missed for ever: when a link opens
-//! to a new member, when one comes back from *down*, and every [`SYNC_PERIOD`] with a random one.
+//! to a new member, when one comes back from *down*, when a datagram's summary has shown for [`SETTLE`] that
+//! somebody knows something else, and every [`SYNC_PERIOD`] with a random member.
 //!
 //! The arithmetic is in `truca_core::directory::sync`; here is who asks whom, and how often.
 //!
@@ -28,10 +29,31 @@ const WANTS: u8 = 16;
 const RECORDS_AN_ANSWER: usize = 256 * 1024;
 /// Most nodes that are being reached when another one is to be compared with.
 const MAX_REACHING: usize = 16;
+/// How long news has to settle before a difference is one that gossip has left.
+const SETTLE: Duration = Duration::from_secs(3);
+/// Where there is always news, differences are looked into nevertheless, so often.
+const RESTLESS: Duration = Duration::from_secs(60);
 /// Most items in one frame.
 const ITEMS_A_FRAME: usize = 3_000;
 /// Bytes of records in one frame, about.
 const RECORDS_A_FRAME: usize = 32 * 1024;
+
+/// Differences that the summaries of datagrams have shown.
+#[derive(Debug)]
+pub(super) struct Drift {
+    /// When the directory changed last.
+    changed: Time,
+    /// When a difference was looked into last, and the pause after it: it grows while nothing new comes of it,
+    /// since two nodes with different bounds may differ for ever.
+    looked: Time,
+    pause: Duration,
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Self { changed: Time::ZERO, looked: Time::ZERO, pause: SETTLE }
+    }
+}
 
 /// What a link's comparisons have come to.
 #[derive(Debug, Default)]
@@ -161,6 +183,23 @@ impl<K: Keys> Node<K> {
             // when half a mesh comes back at once, what one of them has the others mostly have too
             None => self.sync_later(now, SYNC_SOON),
         }
+    }
+
+    /// The directory changed: datagrams say so from now on.
+    pub(super) fn summarize(&mut self, now: Time) {
+        self.gossip.set_summary(self.directory.digest().summary());
+        (self.drift.changed, self.drift.pause) = (now, SETTLE);
+    }
+
+    /// A member's directory is not ours.
+    pub(super) fn differs(&mut self, now: Time, id: NodeId) {
+        let Drift { changed, looked, pause } = self.drift;
+        if now < looked + pause || (now < changed + SETTLE && now < looked + RESTLESS) {
+            return;
+        }
+        self.drift.looked = now;
+        self.drift.pause = (pause * 2).min(SYNC_PERIOD);
+        self.sync_with(now, id);
     }
 
     /// Brings the next comparison forward.

@@ -290,7 +290,7 @@ impl<K: Keys> Node<K> {
         if let Some(dial) = self.links.dials.get_mut(&remote).filter(|_| dialled) {
             dial.found = Some(id);
         }
-        if id == self.id {
+        if id == self.id || self.owner.refuses_link(id) {
             if let Some(dial) = self.links.dials.get_mut(&remote) {
                 dial.due = now + FORGET;
                 dial.insistent = false;
@@ -357,6 +357,14 @@ impl<K: Keys> Node<K> {
         self.link_gone(now, link);
     }
 
+    /// Closes what is open to a node that is kept out.
+    pub(super) fn close_links_to(&mut self, now: Time, id: NodeId) {
+        let links = self.links.open.iter().filter(|(_, link)| link.id == id);
+        for link in links.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.close_link(now, link);
+        }
+    }
+
     /// Closes the link that nothing went over for longest and no call needs: a call goes before comparisons, and
     /// neighbours who hold all links must not keep people from ringing.
     fn close_stalest(&mut self, now: Time) {
@@ -402,6 +410,7 @@ impl<K: Keys> Node<K> {
     /// A frame came over a link. One that does not read closes it.
     pub fn link_frame(&mut self, now: Time, link: LinkId, bytes: &[u8]) {
         let Some(open) = self.links.open.get_mut(&link) else { return };
+        self.traffic.links_in += bytes.len() as u64;
         open.active = now;
         open.in_bytes = open.in_bytes.wrapping_add(bytes.len() as u32);
         let (id, ready) = (open.id, open.ready);

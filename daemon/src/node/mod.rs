@@ -13,9 +13,10 @@ mod compare;
 mod inbox;
 mod links;
 pub mod news;
+pub mod owner;
 mod pages;
 mod people;
-mod report;
+pub(crate) mod report;
 pub mod state;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -34,12 +35,13 @@ use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::Device;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use news::News;
 use state::Saved;
 
 /// How often pages are told of changes at most.
 const WINDOW_PERIOD: Duration = Duration::from_millis(500);
 /// How often one random member is compared with, jittered by a quarter.
-const SYNC_PERIOD: Duration = Duration::from_secs(30);
+const SYNC_PERIOD: Duration = Duration::from_secs(300);
 /// How soon after something was missed.
 const SYNC_SOON: Duration = Duration::from_secs(2);
 /// How long a change of an account may wait to be written to flash.
@@ -103,6 +105,8 @@ pub enum Output {
     Dial(SocketAddr),
     /// Write this to flash.
     Save(Saved),
+    /// Tell whoever listens on the router's bus.
+    News(News),
 }
 
 /// What is due at a time. A job finds out itself whether it is still wanted.
@@ -119,6 +123,28 @@ enum Job {
     LinkIdle(LinkId),
 }
 
+/// Bytes that came and went, as they are before TLS, WebSocket and IP add theirs.
+#[derive(Debug, Default, Clone, Copy)]
+struct Traffic {
+    links_in: u64,
+    links_out: u64,
+    pages_in: u64,
+    pages_out: u64,
+    datagrams_in: u64,
+    datagrams_out: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, output: &Output) {
+        match output {
+            Output::Page(_, PageOut::Text(text)) => self.pages_out += text.len() as u64,
+            Output::Link(_, LinkOut::Frame(frame)) => self.links_out += frame.len() as u64,
+            Output::Datagram { payload, .. } => self.datagrams_out += payload.len() as u64,
+            _ => {}
+        }
+    }
+}
+
 /// One node.
 pub struct Node<K> {
     keys: K,
@@ -133,6 +159,7 @@ pub struct Node<K> {
     /// How often a member was declared dead.
     deaths: u32,
     inbox: inbox::Inbox,
+    drift: compare::Drift,
     links: links::Links,
     pages: pages::Pages,
     jobs: BTreeSet<(Time, Job)>,
@@ -149,6 +176,10 @@ pub struct Node<K> {
     renewed_at: Option<Time>,
     /// Reasons for refusing records that were logged already: a flood must not fill the log.
     logged: BTreeSet<Refused>,
+    owner: owner::Owner,
+    traffic: Traffic,
+    /// How many calls listeners on the bus were told of.
+    calls_told: usize,
 }
 
 impl<K: Keys> Node<K> {
@@ -187,6 +218,7 @@ impl<K: Keys> Node<K> {
             fallen: BTreeSet::new(),
             deaths: 0,
             inbox: inbox::Inbox::default(),
+            drift: compare::Drift::default(),
             links: links::Links::default(),
             pages: pages::Pages::default(),
             jobs: BTreeSet::new(),
@@ -200,6 +232,9 @@ impl<K: Keys> Node<K> {
             renewing: false,
             renewed_at: None,
             logged: BTreeSet::new(),
+            owner: owner::Owner::new(saved.owner),
+            traffic: Traffic::default(),
+            calls_told: 0,
             keys,
             settings,
         };
@@ -243,7 +278,9 @@ impl<K: Keys> Node<K> {
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front()?;
+        self.traffic.count(&output);
+        Some(output)
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
@@ -275,6 +312,7 @@ impl<K: Keys> Node<K> {
 
     /// A membership datagram came in.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, payload: &[u8]) {
+        self.traffic.datagrams_in += payload.len() as u64;
         let before = self.refused_datagrams();
         self.gossip.handle_datagram(now, from, payload);
         if before == 0 && self.refused_datagrams() > 0 {
@@ -320,9 +358,19 @@ impl<K: Keys> Node<K> {
             } else if let Some(output) = self.calls.poll_output() {
                 self.on_call(now, output);
             } else {
-                return;
+                break;
             }
         }
+        let calls = self.calls.len();
+        if calls != self.calls_told {
+            self.calls_told = calls;
+            self.outputs.push_back(Output::News(News::Calls(calls)));
+        }
+    }
+
+    fn tell_of_member(&mut self, id: NodeId, up: bool) {
+        let (name, alive) = (self.directory.node_name(&id).to_owned(), self.alive.len());
+        self.outputs.push_back(Output::News(News::Member { id, name, up, alive }));
     }
 
     fn on_gossip(&mut self, now: Time, output: gossip::Output) {
@@ -331,6 +379,7 @@ impl<K: Keys> Node<K> {
             gossip::Output::Up(id) => {
                 if self.alive.insert(id) {
                     log::info!("{} ({id}) is up", self.directory.node_name(&id));
+                    self.tell_of_member(id, true);
                     if self.fallen.remove(&id) {
                         self.sync_with(now, id);
                     }
@@ -341,6 +390,7 @@ impl<K: Keys> Node<K> {
             gossip::Output::Down(id) => {
                 if self.alive.remove(&id) {
                     log::info!("{} ({id}) is down", self.directory.node_name(&id));
+                    self.tell_of_member(id, false);
                     self.fallen.insert(id);
                     self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
@@ -359,6 +409,7 @@ impl<K: Keys> Node<K> {
                     None => self.sync_later(now, SYNC_SOON),
                 };
             }
+            gossip::Output::Differs(id) => self.differs(now, id),
             gossip::Output::Generation(_) => self.save_soon(now),
         }
     }
@@ -368,9 +419,15 @@ impl<K: Keys> Node<K> {
         match self.directory.merge(encoded) {
             Ok(Merged::New(key)) => {
                 self.gossip.spread(now, encoded);
+                self.summarize(now);
                 match key {
                     Key::Node(id) if id != self.id => self.introduce(id),
-                    Key::Account(address) if address.home == self.id => self.save_soon(now),
+                    Key::Account(address) => {
+                        if address.home == self.id {
+                            self.save_soon(now);
+                        }
+                        self.account_changed(now, &address);
+                    }
                     Key::Attachment(address, device) => self.attached_elsewhere(&Device { address, device }),
                     _ => {}
                 }
@@ -431,6 +488,7 @@ impl<K: Keys> Node<K> {
         let encoded = Record::Node(self.record.clone()).encode();
         if self.directory.replace_own_node(self.record.clone()) {
             self.gossip.spread(now, &encoded);
+            self.summarize(now);
         }
         self.save_soon(now);
         self.windows_soon(now);
@@ -448,6 +506,11 @@ impl<K: Keys> Node<K> {
             self.end_sessions(now);
         }
         self.renew_record(now, counter);
+    }
+
+    /// What was to be saved could not be: it is tried again.
+    pub fn save_failed(&mut self, now: Time) {
+        self.save_soon(now);
     }
 
     // Writing to flash: soon after a change, and then not again for a minute.
@@ -468,13 +531,14 @@ impl<K: Keys> Node<K> {
     }
 
     fn to_save(&self) -> Saved {
-        let accounts = self.directory.accounts_of(self.id).cloned();
+        let accounts = self.directory.records_of(self.id).cloned();
         Saved {
             boot: self.record.body.boot,
             counter: self.record.body.counter,
             generation: self.gossip.generation(),
             accounts: accounts.map(|account| Record::Account(account).encode()).collect(),
             neighbours: self.neighbours(),
+            owner: self.owner.kept.clone(),
         }
     }
 

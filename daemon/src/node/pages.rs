@@ -52,6 +52,15 @@ pub(super) struct Attached {
     pub(super) local: IpAddr,
     ice: Vec<IceServer>,
     nodes: u32,
+    /// When it signed in.
+    pub(super) since: Time,
+}
+
+impl Attached {
+    /// Whether it has a socket now.
+    pub(super) fn is_open(&self) -> bool {
+        self.page.is_some()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +121,7 @@ impl<K: Keys> Node<K> {
             return;
         }
         self.pages.requests = self.pages.requests.wrapping_add(1);
+        self.traffic.pages_in += text.len() as u64;
         let result = match Request::parse(text) {
             Ok(request) => {
                 let id = request.id();
@@ -181,6 +191,16 @@ impl<K: Keys> Node<K> {
         self.calls.session_ended(session);
         if publish {
             self.learn(now, &Record::Attachment(attached.gone).encode());
+        }
+    }
+
+    /// Ends a session that may not be here any more, and says why.
+    pub(super) fn expel(&mut self, now: Time, session: SessionId, reason: ByeReason) {
+        let page = self.pages.sessions.get(&session).and_then(|attached| attached.page);
+        // nobody would take the `gone` of a device that its account has no more
+        self.end_session(now, session, reason != ByeReason::Revoked);
+        if let Some(page) = page {
+            self.bye(page, reason, POLICY);
         }
     }
 
@@ -261,6 +281,7 @@ impl<K: Keys> Node<K> {
                 return Ok(None);
             }
             Request::Profile { display, .. } => self.on_profile(now, session, &display)?,
+            Request::Report { address, reason, .. } => self.on_report(now, session, address, &reason)?,
             Request::SignOut { .. } => {
                 self.tell(page, &Notice::Ok { id });
                 self.bye(page, ByeReason::SignedOut, NORMAL);
@@ -311,6 +332,7 @@ impl<K: Keys> Node<K> {
             local,
             ice: ice.clone(),
             nodes: 0,
+            since: now,
         };
         self.pages.devices.insert(attached.own.clone(), session);
         self.pages.sessions.insert(session, attached);

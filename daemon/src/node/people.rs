@@ -168,12 +168,17 @@ impl<K: Keys> Node<K> {
     /// real addresses, and that of two other nodes, which see the page from outside its router.
     pub(super) fn ice_for(&self, local: IpAddr) -> Vec<IceServer> {
         let own = (self.settings.stun_port > 0).then(|| SocketAddr::new(local, self.settings.stun_port));
-        let others = self.alive.iter().filter(|id| **id != self.id).filter_map(|id| {
+        let servers = own.into_iter().chain(self.remote_stun(local));
+        servers.map(|at| IceServer { urls: vec![format!("stun:{at}")] }).collect()
+    }
+
+    /// STUN of other nodes for a page that reached us at `local`.
+    pub(super) fn remote_stun(&self, local: IpAddr) -> impl Iterator<Item = SocketAddr> {
+        let others = self.alive.iter().filter(|id| **id != self.id).filter_map(move |id| {
             let port = self.directory.node(id)?.body.stun_port;
             let at = self.gossip.address(*id)?.ip();
             (port > 0 && at.is_loopback() == local.is_loopback()).then(|| SocketAddr::new(at, port))
         });
-        let servers = own.into_iter().chain(others.take(REMOTE_STUN));
-        servers.map(|at| IceServer { urls: vec![format!("stun:{at}")] }).collect()
+        others.take(REMOTE_STUN)
     }
 }

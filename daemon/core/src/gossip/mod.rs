@@ -39,7 +39,7 @@ pub const PROBE_PERIOD: Duration = Duration::from_millis(3_000);
 /// How long a direct answer may take before others are asked to try: two radio hops with retries.
 pub const PROBE_RTT: Duration = Duration::from_millis(900);
 /// How long a suspect may refute before it is declared dead.
-pub const SUSPECT: Duration = Duration::from_secs(7);
+pub const SUSPECT: Duration = Duration::from_secs(8);
 /// Stated bound on the time until a death is known everywhere, up to 100 nodes.
 pub const DETECTION: Duration = Duration::from_secs(20);
 /// The same for up to 1,000 nodes.
@@ -47,6 +47,8 @@ pub const DETECTION_CITY: Duration = Duration::from_secs(30);
 /// How long news waits for more news before it is sent on, and how long the next round waits: a record crosses a
 /// city in a few of these, and a quiet mesh sends nothing.
 const NEWS_DELAY: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(120));
+/// Bytes of the summary of the sender's directory that end every datagram.
+const SUMMARY: usize = 4;
 /// Largest datagram: fits the smallest IPv6 MTU (1,280) with its headers.
 pub const MAX_DATAGRAM: usize = 1_232;
 /// Largest record that can ride along: what a datagram holds beside a header with two identities.
@@ -177,6 +179,8 @@ pub enum Output {
     Arrived(Vec<u8>),
     /// Somebody whose record we do not have speaks to us, or is spoken of.
     Unknown(Option<SocketAddr>),
+    /// The directory of this member is not ours: news is on its way, or was missed.
+    Differs(NodeId),
     /// Our generation changed: others must learn it, and it should survive a restart.
     Generation(u16),
 }
@@ -218,6 +222,7 @@ pub struct Gossip {
     /// generation: only the last has something to do.
     removals: BTreeMap<Short, (Time, u32)>,
     timer_count: u32,
+    summary: u32,
     /// When the next round of news is due, and when the last one was.
     news_at: Option<Time>,
     news_last: Option<Time>,
@@ -248,6 +253,7 @@ impl Gossip {
             timers: BTreeMap::new(),
             removals: BTreeMap::new(),
             timer_count: 0,
+            summary: 0,
             news_at: None,
             news_last: None,
             outputs: VecDeque::new(),
@@ -325,6 +331,11 @@ impl Gossip {
         }
     }
 
+    /// What our datagrams say of our directory, so that each probe shows whether two nodes know the same.
+    pub fn set_summary(&mut self, summary: u32) {
+        self.summary = summary;
+    }
+
     /// A datagram came in. Everything that is not from a known node with its pair key is dropped before foca
     /// sees it.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
@@ -342,6 +353,11 @@ impl Gossip {
             self.counters.forged = self.counters.forged.wrapping_add(1);
             return;
         };
+        let Some((payload, summary)) = payload.split_last_chunk::<SUMMARY>() else {
+            self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
+            return;
+        };
+        let differs = (u32::from_be_bytes(*summary) != self.summary).then_some(peer.id);
         self.counters.received = self.counters.received.wrapping_add(1);
         if peer.addresses.contains(&from) {
             peer.address = from;
@@ -359,6 +375,7 @@ impl Gossip {
         self.carry_out(now, effects);
         let arrived = core::mem::take(&mut *self.arrived.borrow_mut());
         self.outputs.extend(arrived.into_iter().map(Output::Arrived));
+        self.outputs.extend(differs.map(Output::Differs));
     }
 
     /// Does what is due.
@@ -501,7 +518,7 @@ impl Gossip {
         for (to, data) in effects.sends {
             let Some(peer) = self.peers.get_mut(&to.short) else { continue };
             let key = *peer.key.get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement));
-            let payload = key.seal(&data);
+            let payload = key.seal(&[&data[..], &self.summary.to_be_bytes()].concat());
             self.counters.sent = self.counters.sent.wrapping_add(1);
             self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
             self.outputs.push_back(Output::Send { to: peer.address, payload });
@@ -517,11 +534,11 @@ fn config() -> Config {
     Config {
         probe_period: PROBE_PERIOD,
         probe_rtt: PROBE_RTT,
-        num_indirect_probes: NonZeroUsize::MIN.saturating_add(2),
+        num_indirect_probes: NonZeroUsize::MIN.saturating_add(3),
         max_transmissions: NonZeroU8::MIN.saturating_add(9),
         suspect_to_down_after: SUSPECT,
         remove_down_after: Some(REMEMBER),
-        max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - 1),
+        max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - SUMMARY - 1),
         notify_down_members: true,
         periodic_announce: some(120_000, 1),
         periodic_announce_to_down_members: some(15_000, 2),

@@ -17,7 +17,7 @@ fn over(settings: &[(&'static str, &str)], peers: &[&str]) -> Overrides {
         .iter()
         .map(|(flag, value)| Setting { flag, row: options::of_flag(flag).unwrap(), value: (*value).into() })
         .collect();
-    Overrides { file: None, settings, peers: peers.iter().map(|p| (*p).into()).collect() }
+    Overrides { file: None, settings, peers: peers.iter().map(|p| (*p).into()).collect(), ubus: None }
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn kind(row: &Row) -> serde_json::Value {
         });
     }
     match allowed.split_once(" or ") {
-        Some((words, last)) if words.contains(", ") => {
+        Some((words, last)) if words.contains(", ") && !last.contains(' ') => {
             let words: Vec<&str> = words.split(", ").chain([last]).collect();
             serde_json::json!({"type": "word", "words": words})
         }

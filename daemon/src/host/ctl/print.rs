@@ -18,8 +18,19 @@ const MEMBERS: Columns = &[
     ("SOURCE", "source"),
     ("ID", "id"),
 ];
-const ACCOUNTS: Columns =
-    &[("ADDRESS", "address"), ("NAME", "display"), ("DEVICES", "devices"), ("HERE", "here"), ("AT", "at")];
+const ACCOUNTS: Columns = &[
+    ("ADDRESS", "address"),
+    ("NAME", "display"),
+    ("ADMIN", "admin"),
+    ("DEVICES", "devices"),
+    ("HERE", "here"),
+    ("AT", "at"),
+];
+const SESSIONS: Columns =
+    &[("ID", "id"), ("ADDRESS", "address"), ("NAME", "display"), ("FOR", "age_s"), ("ATTACHED", "attached")];
+const BANS: Columns = &[("WHOM", "id"), ("REFUSED", "refused"), ("WHY", "reason")];
+const REPORTS: Columns = &[("ABOUT", "about"), ("BY", "by"), ("AGE", "age_s"), ("REASON", "reason")];
+const DECISIONS: Columns = &[("DECISION", "code"), ("ADDRESSES", "addresses"), ("WHY", "text")];
 const LINKS: Columns = &[
     ("NAME", "name"),
     ("REMOTE", "remote"),
@@ -50,6 +61,7 @@ const CANDIDATES: Columns = &[
 
 /// What of a status comes first, from what people look for to what is for experts; the rest follows.
 const STATUS: &[&str] = &[
+    "warnings",
     "node",
     "version",
     "uptime_s",
@@ -77,6 +89,11 @@ pub fn print(command: &str, answer: &Value) -> String {
         "members" => list(command, MEMBERS, "No other node is known."),
         "accounts" => list(command, ACCOUNTS, "Nobody has an account here yet."),
         "links" => list(command, LINKS, "No link is open."),
+        "sessions" => list(command, SESSIONS, "Nobody is signed in here."),
+        "bans" => list(command, BANS, "Nobody is kept out."),
+        "reports" => list(command, REPORTS, "Nobody has reported anything."),
+        "ice" => list("decisions", DECISIONS, "Nothing was decided."),
+        "ban" | "unban" | "account_delete" | "reload" => "Done.\n".into(),
         "discovery" => {
             let sources = list("sources", SOURCES, "No source is known.");
             let candidates = list("candidates", CANDIDATES, "No source names an address.");
@@ -111,6 +128,12 @@ fn flatten(prefix: &str, object: &Map<String, Value>, lines: &mut Vec<Vec<String
         let name = clean(&format!("{prefix}{}", name.replace('_', " ")));
         match value {
             Value::Object(inner) => flatten(&format!("{name} "), inner, lines),
+            // what the owner should know, one line each
+            Value::Array(items) if field == "warnings" => {
+                for item in items {
+                    lines.push(vec![cell("", &item["level"]), cell("", &item["text"])]);
+                }
+            }
             _ => lines.push(vec![name, cell(field, value)]),
         }
     }

@@ -30,6 +30,7 @@ pub enum Code {
     TooLong,
     NoSuchCall,
     WrongState,
+    Banned,
 }
 
 /// The `error` answer.
@@ -74,6 +75,7 @@ impl Failure {
             "sign_in",
             "resume",
             "profile",
+            "report",
             "sign_out",
             "ping",
             "ack",

@@ -187,4 +187,8 @@ pub enum ByeReason {
     Silent,
     /// The page does not confirm what it is told, or tried to sign in too often.
     Overflow,
+    /// The account does not have this device any more, or is no more.
+    Revoked,
+    /// The owner of the node keeps the account out.
+    Banned,
 }

@@ -71,6 +71,15 @@ pub enum Request {
         /// The new display name.
         display: String,
     },
+    /// Tells the owner of the node about an account.
+    Report {
+        /// Request id.
+        id: u32,
+        /// Which account.
+        address: Address,
+        /// What about it.
+        reason: String,
+    },
     /// Ends the session.
     SignOut {
         /// Request id.
@@ -202,6 +211,7 @@ impl Request {
             Self::SignIn(SignIn { id, .. })
             | Self::Resume { id, .. }
             | Self::Profile { id, .. }
+            | Self::Report { id, .. }
             | Self::SignOut { id }
             | Self::Ping { id }
             | Self::Ack { id, .. }
