@@ -17,7 +17,7 @@
 //! | `account_delete` | `{}` |
 //! | `sessions` | `sessions[{id,address,display,remote?,age_s,attached,calls}]` |
 //! | `links` | `links[{id,name,remote,dialled,age_s,in_bytes,out_bytes,rtt_ms?,loss_pct?}]` |
-//! | `discovery` | `sources[{name,active,found}], addresses[{address,source,state,failures}]` |
+//! | `discovery` | `sources[{source,state,addresses,read,malformed,skipped,last}], candidates[{address,id?,sources[name],told,failures,reached,due_s}], counters{…}`; `state` is `off`, `waiting`, `heard`, `absent` or `broken` |
 //! | `stun` | `addresses[address], counters{…}` |
 //! | `ice` | `decisions[{code,text,addresses[…]}]` |
 //! | `bans` | `bans[{id,reason,refused}]` |
