@@ -228,7 +228,7 @@ pub struct Gossip {
     removals: Map<Short, (Time, u32)>,
     timer_count: u32,
     /// Nodes that were announced to and are no members yet: when to try again, and how often it was tried.
-    joining: BTreeMap<Short, (Time, u8, Member)>,
+    joining: Map<Short, (Time, u8, Member)>,
     summary: u32,
     /// When the next round of news is due, and when the last one was.
     news_at: Option<Time>,
@@ -260,7 +260,7 @@ impl Gossip {
             timers: Map::new(),
             removals: Map::new(),
             timer_count: 0,
-            joining: BTreeMap::new(),
+            joining: Map::new(),
             summary: 0,
             news_at: None,
             news_last: None,
