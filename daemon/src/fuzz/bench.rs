@@ -285,25 +285,7 @@ pub fn page_message(data: &[u8]) {
 pub(crate) fn sign_in(node: &mut Node<BenchKeys>, person: usize) -> PageId {
     let page = PageId(1 + person as u32);
     node.page_opened(page, address(OWN));
-    let home = id(OWN);
-    let keys = BenchKeys(DEVICES[person]);
-    let name = ["nuria", "pep"][person];
-    let encode = |bytes: &[u8]| data_encoding::BASE64URL_NOPAD.encode(bytes);
-    let sign = |text: String| encode(&keys.sign(text.as_bytes()));
-    let challenge = encode(&[7; 32]);
-    let attach = |counter: u32, status: &str| {
-        sign(format!("truca-attachment-1\n{name}@{home}\n{home}\n1\n{counter}\n{status}\n"))
-    };
-    let text = json!({ "sign_in": {
-        "id": 1,
-        "name": name,
-        "display": name,
-        "key": encode(&keys.point()),
-        "signature": sign(format!("truca-sign-in-1\n{home}\n{challenge}\n{name}@{home}\n")),
-        "attachment": { "counter": 2, "here": attach(2, "here"), "gone": attach(3, "gone") },
-    }})
-    .to_string();
-    node.page_text(Time::ZERO, page, &text);
+    node.page_text(Time::ZERO, page, &sign_in_text(person, DEVICES[person], 2));
     let told = drain(node);
     assert!(
         told.iter().any(|output| matches!(output, Output::Page(at, PageOut::Text(text))
@@ -311,6 +293,28 @@ pub(crate) fn sign_in(node: &mut Node<BenchKeys>, person: usize) -> PageId {
         "the person is signed in"
     );
     page
+}
+
+/// What a page says to sign one of the two people in, with a device and its counter, on a socket of this bench.
+pub(crate) fn sign_in_text(person: usize, device: u8, counter: u32) -> String {
+    let home = id(OWN);
+    let keys = BenchKeys(device);
+    let name = ["nuria", "pep"][person];
+    let encode = |bytes: &[u8]| data_encoding::BASE64URL_NOPAD.encode(bytes);
+    let sign = |text: String| encode(&keys.sign(text.as_bytes()));
+    let challenge = encode(&[7; 32]);
+    let attach = |counter: u32, status: &str| {
+        sign(format!("truca-attachment-1\n{name}@{home}\n{home}\n1\n{counter}\n{status}\n"))
+    };
+    json!({ "sign_in": {
+        "id": 1,
+        "name": name,
+        "display": name,
+        "key": encode(&keys.point()),
+        "signature": sign(format!("truca-sign-in-1\n{home}\n{challenge}\n{name}@{home}\n")),
+        "attachment": { "counter": counter, "here": attach(counter, "here"), "gone": attach(counter + 1, "gone") },
+    }})
+    .to_string()
 }
 
 #[cfg(test)]

@@ -336,3 +336,6 @@ impl<K: Keys> Node<K> {
         json!({ "reports": reports.collect::<Vec<_>>() })
     }
 }
+
+#[cfg(test)]
+mod tests;
