@@ -183,7 +183,7 @@ impl Running {
             Some(Ok(mdns)) => Some(mdns),
             Some(Err(error)) => {
                 log::warn!("no mDNS: {error}");
-                troubles.insert("no_mdns", error.to_string());
+                troubles.insert("no_mdns", error);
                 None
             }
             None => None,

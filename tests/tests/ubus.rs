@@ -329,7 +329,7 @@ impl Side {
             assert_eq!((message.sequence, message.peer, message.object()), (555, 0xf8a8_3b58, Some(OBJECT)));
             match message.kind {
                 Kind::Data => {
-                    answer = Value::Object(blobmsg::to_json(blobmsg::read(message.data()).unwrap()))
+                    answer = Value::Object(blobmsg::to_json(blobmsg::read(message.data()).unwrap()));
                 }
                 kind => {
                     assert_eq!(kind, Kind::Status);

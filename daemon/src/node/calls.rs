@@ -138,7 +138,7 @@ impl<K: Keys> Node<K> {
             .is_some_and(|account| !account.body.devices.contains(&frame.from.device));
         // nobody rings in the name of somebody whose device it is not, nor who is kept out: it is answered as if
         // nobody were here
-        let session = self.pages.session_of(&frame.to).filter(|_| !banned && !(invites && of_another));
+        let session = self.pages.session_of(&frame.to).filter(|_| !(banned || invites && of_another));
         let attached = self
             .directory
             .attachment(&frame.from.address, frame.from.device)

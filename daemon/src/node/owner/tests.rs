@@ -70,7 +70,7 @@ fn a_banned_account_is_signed_out_and_stays_out_until_it_is_let_in_again() {
     let mut node = node();
     let page = sign_in(&mut node, 0);
     let ban = json!({"id": own("nuria"), "reason": "shouts"});
-    assert_eq!(call(&mut node, "ban", ban.clone()), Ok(json!({})));
+    assert_eq!(call(&mut node, "ban", ban), Ok(json!({})));
     let (texts, closed) = told(&drain(&mut node), page);
     assert_eq!((&texts[0]["bye"]["reason"], closed), (&json!("banned"), true));
     assert_eq!(outcome(&mut node, 0, 2, 4), "banned");
