@@ -62,7 +62,7 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --no-audit --no-fund --silent
 fi
 case ${E2E:-all} in
-  all) npm test --silent -- routed.test.js nat.test.js discovery.test.js ;;
-  routed | nat | discovery) npm test --silent -- "$E2E.test.js" ;;
-  *) echo "e2e: E2E is routed, nat or discovery, not '$E2E'" >&2; exit 2 ;;
+  all) npm test --silent -- routed.test.js nat.test.js discovery.test.js anywhere.test.js ;;
+  routed | nat | discovery | anywhere) npm test --silent -- "$E2E.test.js" ;;
+  *) echo "e2e: E2E is routed, nat, discovery or anywhere, not '$E2E'" >&2; exit 2 ;;
 esac

@@ -494,12 +494,25 @@ impl Mesh {
         person
     }
 
-    /// Opens a new page for somebody who has an account already, at any node.
-    pub fn sign_in_again(&mut self, person: &mut Person, host: usize) {
+    /// Opens a page at a node for a new device of somebody, which does not sign in yet.
+    pub fn new_device(&mut self, of: &Person, host: usize) -> Person {
+        let key = TestKey::new(self.rng.next_u64());
+        let mut device = Person { key, token: String::new(), requests: 0, counter: 0, ..of.clone() };
+        self.open_page(&mut device, host);
+        device
+    }
+
+    /// Opens a new page for somebody who has an account already, at any node. What the node answers.
+    pub fn try_sign_in(&mut self, person: &mut Person, host: usize) -> Value {
         let hello = self.open_page(person, host);
         (person.requests, person.counter) = (1, person.counter + 2);
         let text = person.sign_in_text(&hello);
-        let answer = self.say(person, &text);
+        self.say(person, &text)
+    }
+
+    /// The same, and it must succeed.
+    pub fn sign_in_again(&mut self, person: &mut Person, host: usize) {
+        let answer = self.try_sign_in(person, host);
         let token = answer["signed_in"]["token"].as_str();
         person.token = token.unwrap_or_else(|| panic!("not signed in: {answer}")).to_owned();
     }
@@ -570,6 +583,7 @@ impl Mesh {
 }
 
 /// Somebody with a page.
+#[derive(Clone)]
 pub struct Person {
     /// The host whose page it is.
     pub host: usize,

@@ -324,8 +324,8 @@ mod tests {
 
     use truca_core::directory::sync::Digest;
     use truca_core::id::CallId;
-    use truca_core::wire::node::{CallBody, CallFrame, Device, Introduction};
-    use truca_core::wire::page::{Candidate, Description, Kind, Media, Presence, Reason};
+    use truca_core::wire::node::{AccountBody, AccountFrame, CallBody, CallFrame, Device, Introduction};
+    use truca_core::wire::page::{Candidate, Description, Kind, LinkEnd, Media, Presence, Reason};
 
     use super::*;
 
@@ -422,6 +422,27 @@ mod tests {
                 call(CallBody::Presence(Presence::Lost)),
                 call(CallBody::Restore),
                 call(CallBody::HangUp(Reason::HungUp)),
+            ]),
+        );
+
+        let home = format!("nuria@{}", id(OWN)).parse::<Address>().unwrap();
+        let account = |body| {
+            let frame = AccountFrame { request: Bytes([7; 16]), address: home.clone(), body };
+            Frame::Account(Box::new(frame)).encode()
+        };
+        let (key, signature) = (Bytes(BenchKeys(3).point()), Bytes([1; 64]));
+        write(
+            "node_frame",
+            "devices",
+            &script(&[
+                account(AccountBody::Ask { key, commit: Bytes([2; 32]), at: id(OTHER) }),
+                account(AccountBody::Show(Bytes([3; 16]))),
+                account(AccountBody::Open(Bytes([4; 16]))),
+                account(AccountBody::Confirm { key, signature }),
+                account(AccountBody::Refuse),
+                account(AccountBody::End(LinkEnd::Cancelled)),
+                account(AccountBody::Linked(account_record(OTHER, "pep", 3))),
+                account(AccountBody::Revoke { device: device(2), counter: 1, key, signature }),
             ]),
         );
 

@@ -15,7 +15,7 @@ use truca_core::Time;
 use truca_core::directory::record::Record;
 use truca_core::id::NodeId;
 use truca_core::sorted::{Map, Set};
-use truca_core::wire::node::{CallFrame, Frame, VERSION};
+use truca_core::wire::node::{Frame, VERSION};
 
 use super::compare::Comparing;
 use super::{Job, Keys, Node, Output};
@@ -79,7 +79,7 @@ struct Dial {
 #[derive(Debug, Default)]
 struct Reach {
     addresses: Vec<SocketAddr>,
-    waiting: Vec<CallFrame>,
+    waiting: Vec<Frame>,
     compare: bool,
 }
 
@@ -134,11 +134,11 @@ impl Links {
     }
 
     /// Whether another frame may wait until a node is reached.
-    fn can_wait(&self, id: NodeId, frame: &CallFrame) -> bool {
+    fn can_wait(&self, id: NodeId, frame: &Frame) -> bool {
         let waiting = self.reaching.values().flat_map(|reach| &reach.waiting);
-        let bytes: usize = waiting.map(|frame| frame.body.size()).sum();
+        let bytes: usize = waiting.map(Frame::size).sum();
         let frames = self.reaching.get(&id).map_or(0, |reach| reach.waiting.len());
-        frames < MAX_WAITING && bytes + frame.body.size() <= MAX_WAITING_BYTES
+        frames < MAX_WAITING && bytes + frame.size() <= MAX_WAITING_BYTES
     }
 
     /// How many nodes are being reached.
@@ -470,7 +470,7 @@ impl<K: Keys> Node<K> {
             self.compare(now, link);
         }
         for frame in reach.waiting {
-            self.send_frame(now, link, &Frame::Call(Box::new(frame)));
+            self.send_frame(now, link, &frame);
         }
         true
     }
@@ -487,6 +487,7 @@ impl<K: Keys> Node<K> {
                 }
             }
             Frame::Call(frame) => self.on_call_frame(now, from, *frame),
+            Frame::Account(frame) => return self.on_account_frame(now, from, *frame),
         }
         true
     }
@@ -500,27 +501,37 @@ impl<K: Keys> Node<K> {
         self.outputs.push_back(Output::Link(link, LinkOut::Frame(bytes)));
     }
 
-    /// Sends call signalling to a node, opening a link when there is none.
-    pub(super) fn deliver(&mut self, now: Time, id: NodeId, frame: CallFrame) {
+    /// Sends a frame to a node, opening a link when there is none.
+    pub(super) fn deliver(&mut self, now: Time, id: NodeId, frame: Frame) {
         match self.links.to(id) {
-            Some(link) => self.send_frame(now, link, &Frame::Call(Box::new(frame))),
+            Some(link) => self.send_frame(now, link, &frame),
             None => self.reach(now, id, Some(frame), false),
         }
     }
 
-    pub(super) fn reach(&mut self, now: Time, id: NodeId, mut frame: Option<CallFrame>, compare: bool) {
+    /// A frame could not be sent: whoever wanted it sent is told.
+    fn undeliverable(&mut self, now: Time, id: NodeId, frame: Frame) {
+        match frame {
+            Frame::Call(frame) => self.calls.undeliverable(now, id, *frame),
+            Frame::Account(frame) => self.account_undeliverable(id, &frame),
+            // nothing else waits
+            _ => {}
+        }
+    }
+
+    pub(super) fn reach(&mut self, now: Time, id: NodeId, mut frame: Option<Frame>, compare: bool) {
         let room = frame.as_ref().is_none_or(|frame| self.links.can_wait(id, frame));
         if let Some(reach) = self.links.reaching.get_mut(&id) {
             reach.compare |= compare;
             match frame {
                 Some(frame) if room => reach.waiting.push(frame),
-                Some(frame) => self.calls.undeliverable(now, id, frame),
+                Some(frame) => self.undeliverable(now, id, frame),
                 None => {}
             }
             return;
         }
         if let Some(frame) = frame.take_if(|_| !room) {
-            self.calls.undeliverable(now, id, frame);
+            self.undeliverable(now, id, frame);
             return;
         }
         let mut addresses = self.reachable_at(id);
@@ -561,7 +572,7 @@ impl<K: Keys> Node<K> {
         let Some(address) = first.filter(|_| self.links.open.len() < MAX_LINKS) else {
             let given_up = self.links.reaching.remove(&id).unwrap_or_default();
             for frame in given_up.waiting {
-                self.calls.undeliverable(now, id, frame);
+                self.undeliverable(now, id, frame);
             }
             self.calls.node_lost(now, id);
             if self.calls.peers().any(|peer| peer == id) && self.links.reaching_again.insert(id) {

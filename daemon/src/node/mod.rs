@@ -4,13 +4,14 @@
 //! and carry out what [`Node::poll_output`] says. Randomness and signatures come from [`Keys`].
 //!
 //! [`links`] talks to other nodes, [`compare`] directories with them, [`inbox`] holds records until they are
-//! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`calls`] translates between
-//! calls and the two wires, [`report`] answers the control socket.
+//! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`linking`] lets a person's
+//! new devices in, [`calls`] translates between calls and the two wires, [`report`] answers the control socket.
 
 pub mod admin;
 mod calls;
 mod compare;
 mod inbox;
+mod linking;
 mod links;
 pub mod news;
 pub mod owner;
@@ -122,6 +123,7 @@ enum Job {
     Sync,
     Save,
     LinkIdle(LinkId),
+    Wishes,
 }
 
 /// Bytes that came and went, as they are before TLS, WebSocket and IP add theirs.
@@ -162,6 +164,7 @@ pub struct Node<K> {
     inbox: inbox::Inbox,
     drift: compare::Drift,
     links: links::Links,
+    linking: linking::Linking,
     pages: pages::Pages,
     jobs: Set<(Time, Job)>,
     outputs: VecDeque<Output>,
@@ -221,6 +224,7 @@ impl<K: Keys> Node<K> {
             inbox: inbox::Inbox::default(),
             drift: compare::Drift::default(),
             links: links::Links::default(),
+            linking: linking::Linking::default(),
             pages: pages::Pages::default(),
             jobs: Set::new(),
             outputs: VecDeque::new(),
@@ -305,6 +309,7 @@ impl<K: Keys> Node<K> {
                 Job::Renew => self.renew_due(now),
                 Job::Sync => self.sync_due(now),
                 Job::LinkIdle(link) => self.link_idle(now, link),
+                Job::Wishes => self.wishes_due(now),
                 Job::Save => self.save_due(now),
             }
         }
@@ -395,6 +400,7 @@ impl<K: Keys> Node<K> {
                     self.fallen.insert(id);
                     self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
+                    self.home_lost(id);
                     self.windows_soon(now);
                 }
                 if self.alive.len() == 1 {

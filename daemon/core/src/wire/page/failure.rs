@@ -31,6 +31,7 @@ pub enum Code {
     NoSuchCall,
     WrongState,
     Banned,
+    NoSuchDevice,
 }
 
 /// The `error` answer.
@@ -73,6 +74,14 @@ impl Failure {
             .unwrap_or(0);
         let known = [
             "sign_in",
+            "find",
+            "link",
+            "link_open",
+            "link_show",
+            "link_confirm",
+            "link_refuse",
+            "devices",
+            "revoke",
             "resume",
             "profile",
             "report",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Candidate, Code, Description, Failure, Kind, Reason};
 use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::Address;
-use crate::wire::bytes::{Point, Signature, Token};
+use crate::wire::bytes::{Bytes, Point, Signature, Token};
 
 /// The device's signed attachment, as part of signing in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,73 @@ pub struct Peer {
 pub enum Request {
     /// Creates the account or signs in to it.
     SignIn(SignIn),
+    /// Who has this name, for one who has an account elsewhere.
+    Find {
+        /// Request id.
+        id: u32,
+        /// The name, or what is read.
+        text: String,
+    },
+    /// Asks the devices of an account to let this one in.
+    Link {
+        /// Request id.
+        id: u32,
+        /// Whose device this is to be.
+        address: Address,
+        /// Its key.
+        key: Point,
+        /// SHA-256 of the nonce that `link_open` will show.
+        commit: Bytes<32>,
+    },
+    /// Shows the nonce.
+    LinkOpen {
+        /// Request id.
+        id: u32,
+        /// The nonce.
+        nonce: Token,
+    },
+    /// Takes up what a new device asks.
+    LinkShow {
+        /// Request id.
+        id: u32,
+        /// As in `link_asked`.
+        request: Token,
+        /// A nonce of this device.
+        nonce: Token,
+    },
+    /// Lets the new device in.
+    LinkConfirm {
+        /// Request id.
+        id: u32,
+        /// As in `link_asked`.
+        request: Token,
+        /// Over `truca-link-1`.
+        signature: Signature,
+    },
+    /// Does not let it in; or the new device gives up.
+    LinkRefuse {
+        /// Request id.
+        id: u32,
+        /// As in `link_asked`; the new device has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Token>,
+    },
+    /// The devices of the account.
+    Devices {
+        /// Request id.
+        id: u32,
+    },
+    /// Takes a device out of the account.
+    Revoke {
+        /// Request id.
+        id: u32,
+        /// Which.
+        device: DeviceId,
+        /// As in `devices`.
+        counter: u32,
+        /// Over `truca-revoke-1`.
+        signature: Signature,
+    },
     /// Brings a session back on a new socket.
     Resume {
         /// Request id.
@@ -210,6 +277,14 @@ impl Request {
         match self {
             Self::SignIn(SignIn { id, .. })
             | Self::Resume { id, .. }
+            | Self::Find { id, .. }
+            | Self::Link { id, .. }
+            | Self::LinkOpen { id, .. }
+            | Self::LinkShow { id, .. }
+            | Self::LinkConfirm { id, .. }
+            | Self::LinkRefuse { id, .. }
+            | Self::Devices { id }
+            | Self::Revoke { id, .. }
             | Self::Profile { id, .. }
             | Self::Report { id, .. }
             | Self::SignOut { id }
