@@ -148,6 +148,18 @@ describe('three routers in a line, routed', () => {
     });
   });
 
+  scene('a phone that walks to another access point is attached again within 3 seconds, and its call goes on', async () => {
+    await connect(anna, carla);
+    const attached = await anna.walks('c1', 'n2', lab);
+    assert.ok(attached <= 3_000, `attached again after ${attached} ms`);
+    await both(anna, carla, (person) => person.stageIs('connected', [], 30_000));
+    await both(anna, carla, (person) => person.hearsMore());
+    await chat(anna, carla, 'from the other end of the village');
+    await anna.walks('c1', 'n1', lab);
+    await both(anna, carla, (person) => person.hearsMore(['audioFrames'], 20, 30_000));
+    await hangUp(anna, carla);
+  });
+
   scene("a page's socket is cut for a few seconds: the call stays and nothing said is lost", async () => {
     await connect(anna, carla);
     await lab.node(1).cutPages();

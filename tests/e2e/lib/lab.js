@@ -73,6 +73,11 @@ export class Lab {
     }
   }
 
+  /** A client walks to another node's LAN. */
+  async move(client, node) {
+    await run(lab, ['move', client, node], { env: { ...process.env, MODE: this.mode, LAB: prefix } });
+  }
+
   /** After a failed scenario: every daemon runs, every wire is whole. */
   async recover() {
     for (const node of this.nodes) {

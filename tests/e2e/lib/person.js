@@ -177,6 +177,25 @@ export class Person {
     if (times !== 1) throw new Error(`${this.name} reads "${text}" ${times} times`);
   }
 
+  /** To another node's LAN. How long after that the page had its node again, in ms. */
+  async walks(client, node, lab) {
+    await this.page.evaluate(() => {
+      const seen = (window.trucaWalk = { left: 0, back: 0, at: Date.now() });
+      const look = setInterval(() => {
+        const ready = window.truca.state().wire === 'ready';
+        if (!ready && !seen.left) seen.left = Date.now();
+        if (ready && seen.left) {
+          seen.back = Date.now();
+          clearInterval(look);
+        }
+      }, 20);
+    });
+    await lab.move(client, node);
+    const connected = Date.now();
+    const seen = await until(`${this.name} is attached again`, () => this.page.evaluate(() => window.trucaWalk), (now) => now.back > 0, 30_000);
+    return Math.max(0, seen.back - connected);
+  }
+
   async hangsUp() {
     await this.see('hangup').click();
   }

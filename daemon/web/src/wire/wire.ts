@@ -67,7 +67,7 @@ export class Wire {
   /** The network may be back, or another one: do not wait for timers. */
   nudge(): void {
     if (this.state === "off" || this.state === "replaced") return;
-    if (this.link) this.link.probe();
+    if (this.link && !this.link.tired) this.link.probe();
     else this.open();
   }
 
