@@ -32,13 +32,15 @@ use crate::mesh::discovery::Mdns;
 use crate::mesh::link::{self, Links};
 use crate::mesh::sources::{self, Sources};
 use crate::mesh::{membership, stun};
-use crate::node::{Keys, Node, Output, Settings};
+use crate::node::{Keys, Node, Output, Settings, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
-use crate::page::site::Site;
+use crate::page::{place::Place, site::Site};
 use crate::tls::{Tls, certificate};
 
 mod administer;
 
+/// Members up to which each one that comes may change where pages are led to.
+const FEW: usize = 16;
 /// How often interfaces and the names of peers are looked at again.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 /// How many events are handled before outputs are carried out.
@@ -213,6 +215,7 @@ impl Running {
         };
         running.listen()?;
         running.serve_stun();
+        running.place_pages();
         running.carry_out();
         Ok(running)
     }
@@ -341,7 +344,13 @@ impl Running {
                 Output::Link(link, out) => {
                     send(&mut self.links, link, out, &self.doors.links.waiting, MAX_LINKS_WAIT);
                 }
-                Output::News(news) => self.bus.tell(news),
+                Output::News(news) => {
+                    // in a large mesh it can wait until the next look around
+                    if matches!(news, News::Member { alive, .. } if alive <= FEW) {
+                        self.place_pages();
+                    }
+                    self.bus.tell(news);
+                }
                 Output::Save(saved) => {
                     let (state, events) = (self.config.state.clone(), self.events.clone());
                     task::spawn_local(async move {
@@ -392,9 +401,21 @@ impl Running {
         self.trouble("no_stun", (!failed.is_empty()).then(|| failed.join("; ")));
     }
 
+    /// Where pages are led to: other nodes may have come that tell an address of ours too.
+    fn place_pages(&mut self) {
+        let place = Place {
+            community: self.config.community_host.clone(),
+            shared: self.config.shared_hosts.clone(),
+            shared_addresses: self.node.shared_addresses(),
+            addresses: self.node.addresses().to_vec(),
+        };
+        self.doors.site.place.replace(place);
+    }
+
     /// Interfaces come and go, and so do the addresses behind names.
     fn look_around(&mut self) {
         let now = self.now();
+        self.place_pages();
         if self.troubles.contains_key("no_control_socket")
             && let Ok(server) = ctl::Server::bind(&self.config.run_dir)
         {

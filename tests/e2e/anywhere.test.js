@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
-import { both } from './lib/call.js';
+import { both, chat, connect, hangUp } from './lib/call.js';
+import { certificate } from './lib/certificate.js';
 import { Lab } from './lib/lab.js';
 import { browserIn, desk, Person } from './lib/person.js';
 import { scenario } from './lib/scenario.js';
@@ -17,7 +18,7 @@ describe('one person with two devices at two routers', () => {
 
   before(async () => {
     lab = await Lab.up('routed');
-    browsers = await Promise.all(['c1', 'c2', 'c3'].map(browserIn));
+    browsers = await Promise.all(['c1', 'c2', 'c3'].map((client) => browserIn(client)));
     await lab.joined();
   }, { timeout: 90_000 });
 
@@ -86,5 +87,60 @@ describe('one person with two devices at two routers', () => {
     await phone.picture('taken-out');
     await phone.page.reload();
     await phone.see('name-error').waitFor();
+  });
+});
+
+describe('a community whose routers all answer to one name with one certificate', () => {
+  let lab, shared, browsers = [], anna, carla;
+  const stage = () => ({ lab, people: [anna, carla] });
+  const scene = (name, body, options) => scenario(name, stage, body, options);
+
+  before(async () => {
+    shared = await certificate('truca.mesh');
+    // What the community's name server says, and that browsers know its certificate: that one and no other.
+    const flags = ['--host-resolver-rules=MAP truca.mesh 192.168.1.1', `--ignore-certificate-errors-spki-list=${shared.spki}`];
+    const config = `config node\n\toption certificate '${shared.certificate}'\n\toption key '${shared.key}'\n\toption community_host 'truca.mesh'\n`;
+    lab = await Lab.up('nat', 3, { config });
+    browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client, ...flags)));
+    await lab.joined();
+  }, { timeout: 90_000 });
+
+  after(async () => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    await lab?.down();
+    shared?.remove();
+  }, { timeout: 60_000 });
+
+  const at = (i) => ({ ...lab.node(i), page: 'https://truca.mesh:8443/' });
+  const address = () => anna.see('me').getAttribute('data-address');
+
+  scene('the gateway address leads to the name, and no browser warns', async () => {
+    anna = await Person.at(browsers[0], { page: 'https://192.168.1.1:8443/' }, 'Anna', desk, false);
+    await anna.see('name-input').waitFor();
+    assert.equal(new URL(anna.page.url()).hostname, 'truca.mesh');
+    await anna.signIn();
+    carla = await (await Person.at(browsers[1], at(3), 'Carla', desk, false)).signIn();
+    await both(anna, carla, (one) => one.sees(one === anna ? carla : anna));
+  }, { cornerstone: true });
+
+  scene('who walks is the same person at the next router at once, and a call goes on', async () => {
+    const before = await address();
+    await connect(anna, carla);
+    const attached = await anna.walks('c1', 'n2', lab);
+    assert.ok(attached <= 3_000, `attached again after ${attached} ms`);
+    await until('n2 has her page', () => lab.node(2).status(), (now) => now.sessions === 1 && now.calls === 1, 20_000);
+    assert.equal(await address(), before);
+    await both(anna, carla, (one) => one.stageIs('connected', [], 30_000));
+    await both(anna, carla, (one) => one.hearsMore());
+    await chat(anna, carla, 'from the next router');
+    await hangUp(anna, carla);
+  });
+
+  scene('with the home router off she is still herself at the next one', async () => {
+    await lab.node(1).kill();
+    await anna.page.reload();
+    await anna.see('people-search').waitFor();
+    await connect(carla, anna);
+    await hangUp(carla, anna);
   });
 });

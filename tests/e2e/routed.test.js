@@ -17,7 +17,7 @@ describe('three routers in a line, routed', () => {
 
   before(async () => {
     lab = await Lab.up('routed');
-    browsers = await Promise.all(['c1', 'c2', 'c3'].map(browserIn));
+    browsers = await Promise.all(['c1', 'c2', 'c3'].map((client) => browserIn(client)));
   }, { timeout: 90_000 });
 
   after(async () => {

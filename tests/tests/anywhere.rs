@@ -198,3 +198,30 @@ fn an_account_is_found_by_its_name_and_its_homes_before_signing_in() {
     assert_eq!(found(&nuria.address), Some(1));
     assert_eq!((0..40).map(|_| found("x")).filter(Option::is_none).count(), 13, "32 looks a socket");
 }
+
+#[test]
+fn a_call_goes_on_at_the_next_node_although_its_word_comes_before_the_attachment() {
+    let (mut mesh, mut nuria) = mesh(68);
+    let mut pep = mesh.sign_in(1, "pep");
+    mesh.run(2 * SECOND);
+    let call = "b2qeayeaudaocajbifqydiob4a";
+    let sdp = json!({ "call": call, "to": pep.address, "media": "audio", "sdp": "v=0\r\n", "signature": "A".repeat(86) });
+    mesh.ask(&mut nuria, "invite", sdp.clone());
+    mesh.run(SECOND);
+    mesh.ask(&mut pep, "accept", sdp);
+    mesh.run(SECOND);
+    // datagrams are lost for a while: the attachment comes by a comparison, long after the restoring
+    mesh.weather.loss_permille = 1_000;
+    mesh.sign_in_again(&mut nuria, 2);
+    let peer = json!({ "address": pep.address, "device": pep.key.device().to_string(), "node": mesh.node(1).id().to_string() });
+    mesh.ask(&mut nuria, "restore", json!({ "call": call, "caller": true, "peer": peer }));
+    mesh.run(2 * SECOND);
+    assert!(mesh.told(&nuria, "peer").is_empty());
+    mesh.weather.loss_permille = 0;
+    mesh.run_until(30 * SECOND, Mesh::agrees).expect("agreement");
+    mesh.run(SECOND);
+    assert_eq!(last(&mesh, &nuria, "peer")["state"], "back");
+    mesh.ask(&mut nuria, "message", json!({ "call": call, "text": "hola" }));
+    mesh.run(SECOND);
+    assert_eq!(last(&mesh, &pep, "message")["text"], "hola");
+}

@@ -25,7 +25,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use truca_core::Time;
-use truca_core::directory::record::{Key, Node as NodeRecord, NodeBody, Record};
+use truca_core::directory::record::{Key, Node as NodeRecord, NodeBody, Record, Status};
 use truca_core::directory::sync::gossip_key;
 use truca_core::directory::{Directory, Limits, Merged, Refused};
 use truca_core::gossip::{self, Gossip};
@@ -276,6 +276,18 @@ impl<K: Keys> Node<K> {
         &self.alive
     }
 
+    /// The addresses of this node, best first.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.settings.addresses
+    }
+
+    /// Those of them that other nodes tell too: a gateway's, which is another router elsewhere.
+    pub fn shared_addresses(&self) -> Vec<IpAddr> {
+        let others = || self.directory.nodes().filter(|node| node.id() != self.id);
+        let told = |address: &&IpAddr| others().any(|node| node.body.addresses.contains(address));
+        self.settings.addresses.iter().filter(told).copied().collect()
+    }
+
     /// How often a member was declared dead, as far as this node heard.
     pub fn deaths(&self) -> u32 {
         self.deaths
@@ -435,7 +447,14 @@ impl<K: Keys> Node<K> {
                         }
                         self.account_changed(now, &address);
                     }
-                    Key::Attachment(address, device) => self.attached_elsewhere(&Device { address, device }),
+                    Key::Attachment(address, device) => {
+                        let device = Device { address, device };
+                        self.attached_elsewhere(&device);
+                        let at = self.directory.attachment(&device.address, device.device);
+                        if let Some(node) = at.filter(|at| at.status == Status::Here).map(|at| at.node) {
+                            self.calls.peer_moved(now, &device, node);
+                        }
+                    }
                     _ => {}
                 }
                 self.windows_soon(now);

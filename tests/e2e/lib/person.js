@@ -14,7 +14,7 @@ export const phone = { width: 360, height: 740 };
 export const desk = { width: 1280, height: 800 };
 
 /** Starts a browser in a client's namespace (`c1`). */
-export function browserIn(client) {
+export function browserIn(client, ...more) {
   return chromium.launch({
     executablePath: launcher,
     env: { ...process.env, TRUCA_NS: namespace(client) },
@@ -22,7 +22,7 @@ export function browserIn(client) {
     args: [
       '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      '--use-fake-device-for-media-stream=fps=10', '--autoplay-policy=no-user-gesture-required',
+      '--use-fake-device-for-media-stream=fps=10', '--autoplay-policy=no-user-gesture-required', ...more,
     ],
   });
 }
@@ -43,9 +43,9 @@ export class Person {
    * A browser profile of their own at `node`'s page. Permission for microphone and camera is given, as by a
    * person who pressed "allow" (but not by a browser flag, which would hide the page's `.local` candidates).
    */
-  static async at(browser, node, name, viewport = phone) {
+  static async at(browser, node, name, viewport = phone, ignoreHTTPSErrors = true) {
     const context = await browser.newContext({
-      ignoreHTTPSErrors: true,
+      ignoreHTTPSErrors,
       permissions: ['microphone', 'camera'],
       reducedMotion: 'reduce',
       viewport,

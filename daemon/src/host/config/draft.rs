@@ -49,6 +49,8 @@ impl Draft {
                 run_dir: PathBuf::new(),
                 log_level: LevelFilter::Info,
                 certificate: None,
+                community_host: None,
+                shared_hosts: Vec::new(),
                 mdns: false,
                 discovery: Discovery::default(),
                 limits: Limits { sessions: 0, accounts: 0, sessions_per_account: 0, page_rate: 0 },
@@ -180,6 +182,13 @@ impl Draft {
                 return refuse("certificate", String::new(), "the file of the key's certificate");
             }
         };
+        if let Some(host) = config.community_host.clone().filter(|_| config.certificate.is_none()) {
+            return refuse(
+                "community_host",
+                host,
+                "a host name, with `certificate` and `key` of the community",
+            );
+        }
         if config.name.is_empty() {
             let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             config.name = node_name(&hostname);

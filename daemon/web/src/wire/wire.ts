@@ -290,6 +290,8 @@ export class Wire {
 
   private onSignedIn(me: SignedIn): void {
     this.attempt = 0;
+    // The next node may be another one.
+    if (this.profile) this.profile = { ...this.profile, home: me.address.split("@")[1] ?? "" };
     this.token = me.token;
     this.seen = 0;
     this.unconfirmed = 0;

@@ -63,6 +63,13 @@ function bothOrNone(file, other) {
 	return file !== '' || other === '' || _('Certificate and key belong together: give both or none');
 }
 
+/* Of the two, a path begins with a slash and a host does not */
+function hostWithCertificate(one, other) {
+	const alone = (one === '') ? other : (other === '') ? one : '';
+
+	return alone === '' || alone.startsWith('/') || _('The host of the community needs its certificate');
+}
+
 /* A switch; what is unset is what `unset` says */
 function flag(section, tab, option, title, help, unset) {
 	const field = tab
@@ -135,6 +142,13 @@ function node(map, id) {
 		_('A file (PEM) that only root and the user truca can read.'),
 		{ unset: '', check: valid.path });
 	pair(certificate, key, bothOrNone);
+	const community = text(s, 'files', 'community_host', _('Host of the community'),
+		_('A name that every router of the community answers to, with one certificate for all, which is set above. A person\'s device is then the same at every router.'),
+		{ unset: '', check: valid.host });
+	pair(certificate, community, hostWithCertificate);
+	text(s, 'network', 'shared_host', _('Shared addresses'),
+		_('Gateway addresses and names that every router of the mesh answers to. Without a certificate of the community, pages are led from there to this router\'s own address.'),
+		{ list: true, unset: 'thisnode.info 172.30.22.1', check: valid.host });
 
 	text(s, 'files', 'state', _('State'),
 		_('Directory that keeps the node\'s key, its certificate and its accounts. Whoever has it is this node: back it up, and keep it secret.'),
