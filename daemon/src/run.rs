@@ -458,10 +458,19 @@ impl Running {
             log::warn!("{warning}");
         }
         let fixed = |c: &Config| {
-            (c.listen.clone(), c.port, c.http_port, c.stun_port, c.state.clone(), c.run_dir.clone(), c.mdns)
+            (
+                c.listen.clone(),
+                c.port,
+                c.http_port,
+                c.stun_port,
+                c.state.clone(),
+                c.run_dir.clone(),
+                c.mdns,
+                c.admission.clone(),
+            )
         };
         if fixed(&config) != fixed(&self.config) {
-            log::warn!("addresses, ports, directories and mDNS change only with a restart");
+            log::warn!("addresses, ports, directories, admission and mDNS change only with a restart");
         }
         if let Some((chain, key)) = &config.certificate {
             let page = certificate::load(chain, key).map_err(|error| error.to_string()).and_then(|page| {
@@ -566,6 +575,7 @@ fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
         max_sessions_per_account: config.limits.sessions_per_account as usize,
         max_accounts: config.limits.accounts as usize,
         page_rate: config.limits.page_rate,
+        admission: config.admission.clone(),
     })
 }
 

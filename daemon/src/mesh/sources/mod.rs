@@ -240,8 +240,10 @@ impl Sources {
 
     /// Addresses of this router come and go.
     pub fn look_around(&self, plan: &Plan) {
-        let own = if_addrs::get_if_addrs().unwrap_or_default();
-        let own = own.iter().map(|found| SocketAddr::new(found.ip(), plan.port)).collect();
+        // a node for this machine alone is nowhere else (and emulators have no netlink to ask)
+        let found = if plan.loopback { Vec::new() } else { if_addrs::get_if_addrs().unwrap_or_default() };
+        let found = found.iter().map(if_addrs::Interface::ip).chain(plan.addresses.iter().copied());
+        let own = found.map(|ip| SocketAddr::new(ip, plan.port)).collect();
         self.shared.table.borrow_mut().set_avoided(own, plan.avoid.clone());
         let advert = Advert::new(plan.id, plan.port, &plan.addresses);
         self.advert.send_if_modified(|told| {
