@@ -232,8 +232,13 @@ impl Running {
                 continue;
             }
             let Err(error) = self.open_doors(ip) else { continue };
-            // a kernel without IPv6 is no reason to serve nobody
+            // a kernel without IPv6 is no reason to serve nobody, and will not have it later
             let spare = ip.is_ipv6() && self.config.listen.len() > 1;
+            if spare && error.1.raw_os_error() == Some(libc::EAFNOSUPPORT) {
+                log::info!("no IPv6 here: {error}");
+                self.listening.insert(ip);
+                continue;
+            }
             if error.1.kind() != io::ErrorKind::AddrNotAvailable && !spare {
                 return Err(error.into());
             }
