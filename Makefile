@@ -19,7 +19,8 @@ run: daemon ## Two federated nodes on this machine, until Ctrl-C; LAN=1 lets pho
 
 test: unit e2e ## All tests; the end-to-end ones need root (SKIP_E2E=1 leaves them out)
 
-unit: daemon ## Tests of the daemon, the protocol's examples and the page, without namespaces
+unit: daemon ## Tests of the daemon, the protocol's examples and the page; as root, of a router in a bad state too
+	@tools/need.sh rough
 	cargo test --locked --workspace
 	npm --prefix $(WEB) test --silent
 

@@ -179,7 +179,7 @@ impl Running {
         let link_wing = Rc::new(Links::new(events.clone(), tls.clone()));
         let doors = Rc::new(listen::Shared::new(tls, site, link_wing));
 
-        let sources = Sources::start(&plan(&config, id), events.clone());
+        let sources = Sources::start(&plan(&config, overrides, id), events.clone());
         let ear = sources.ear(Source::Mdns);
         let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, ear)) {
             Some(Ok(mdns)) => Some(mdns),
@@ -232,8 +232,13 @@ impl Running {
                 continue;
             }
             let Err(error) = self.open_doors(ip) else { continue };
-            // a kernel without IPv6 is no reason to serve nobody
+            // a kernel without IPv6 is no reason to serve nobody, and will not have it later
             let spare = ip.is_ipv6() && self.config.listen.len() > 1;
+            if spare && error.1.raw_os_error() == Some(libc::EAFNOSUPPORT) {
+                log::info!("no IPv6 here: {error}");
+                self.listening.insert(ip);
+                continue;
+            }
             if error.1.kind() != io::ErrorKind::AddrNotAvailable && !spare {
                 return Err(error.into());
             }
@@ -426,7 +431,7 @@ impl Running {
             self.trouble("not_listening", Some(error.to_string()));
         }
         self.serve_stun();
-        self.sources.look_around(&plan(&self.config, self.node.id()));
+        self.sources.look_around(&plan(&self.config, &self.overrides, self.node.id()));
         if let Ok(settings) = settings(&self.config) {
             self.node.set_settings(now, settings);
         }
@@ -496,7 +501,7 @@ impl Running {
         (new.listen, new.port, new.http_port, new.stun_port) =
             (old.listen, old.port, old.http_port, old.stun_port);
         (new.state, new.run_dir, new.mdns) = (old.state, old.run_dir, old.mdns);
-        self.sources.configure(&plan(&self.config, self.node.id()));
+        self.sources.configure(&plan(&self.config, &self.overrides, self.node.id()));
         self.look_around();
         log::info!("reloaded");
         Ok(())
@@ -587,10 +592,10 @@ fn is_member_at(node: &Node<Identity>, address: SocketAddr) -> bool {
 }
 
 /// What the discovery sources are to do.
-fn plan(config: &Config, id: NodeId) -> sources::Plan {
+fn plan(config: &Config, overrides: &Overrides, id: NodeId) -> sources::Plan {
     use sources::From;
     let discovery = config.discovery.clone();
-    let bus = |on: bool| on.then(|| From::Bus(UBUS.into()));
+    let bus = |on: bool| on.then(|| From::Bus(overrides.ubus.clone().unwrap_or_else(|| UBUS.into())));
     let directory = |(on, path): (bool, PathBuf)| on.then_some(From::Directory(path));
     let sockets = |(on, at): (bool, Vec<SocketAddr>)| on.then_some(From::Sockets(at));
     let domains = (!discovery.dns_domains.is_empty())

@@ -75,6 +75,38 @@ describe('three routers in a line, routed', () => {
     }
   });
 
+  scene('somebody who disturbs is reported from their card, kept out with words, and let in again', async () => {
+    const node = lab.node(1);
+    const eloi = await (await Person.at(browsers[0], node, 'Eloi')).signIn();
+    try {
+      await anna.sees(eloi);
+      await anna.row(eloi).click();
+      await anna.see('report').click();
+      await anna.see('report-input').fill('rings at night <b>and</b> says nothing');
+      await anna.page.screenshot({ path: new URL('screenshots/report-360x740.png', import.meta.url).pathname });
+      await anna.see('report-submit').click();
+      await anna.page.getByText('Told to the owner of this router.').waitFor();
+      const { reports: [told] } = await node.ctl('reports');
+      assert.equal(told.reason, 'rings at night <b>and</b> says nothing');
+      assert.deepEqual([told.about.split('@')[0], told.by.split('@')[0]], ['eloi', 'anna']);
+      await node.ctl('ban', { id: told.about, reason: told.reason });
+      // signed out on the spot, and told why; trying again says the same
+      for (const again of [false, true]) {
+        if (again) await eloi.see('name-submit').click();
+        await eloi.page.getByText('The owner of this router has kept this name out.').waitFor();
+      }
+      await eloi.picture('kept-out');
+      // the button that had the focus is off now; the card closes by Esc all the same
+      await anna.sees(eloi, false);
+      await anna.closesCard();
+      await node.ctl('unban', { id: told.about });
+      await eloi.signIn();
+      await anna.sees(eloi);
+    } finally {
+      await eloi.leaves();
+    }
+  });
+
   scene('an audio call: both hear, chat crosses both ways, video is added, one hangs up', async () => {
     await anna.sees(carla);
     await anna.row(carla).click();

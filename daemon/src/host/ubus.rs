@@ -155,8 +155,10 @@ impl Driver {
     fn complain(&mut self, status: u32) {
         if !std::mem::replace(&mut self.complained, true) {
             let why = match status {
-                status::PERMISSION_DENIED => "permission denied: is /usr/share/acl.d/truca.json there?",
-                status::INVALID_ARGUMENT => "the name is taken: does another trucad run here?",
+                // ubusd has one answer for both (ubusd_handle_add_object)
+                status::INVALID_ARGUMENT => {
+                    "is /usr/share/acl.d/truca.json there? or does another trucad run here?"
+                }
                 _ => "it says no more",
             };
             log::warn!("ubus refuses the object truca with status {status} ({why}); it is tried again");

@@ -146,8 +146,8 @@ class Node {
     clearTimeout(late);
   }
 
-  async ctl(what) {
-    const { stdout } = await run(trucad, ['ctl', '--run-dir', this.runDir, '--json', what], { timeout: 5_000 });
+  async ctl(what, how = {}) {
+    const { stdout } = await run(trucad, ['ctl', '--run-dir', this.runDir, '--json', what, JSON.stringify(how)], { timeout: 5_000 });
     return JSON.parse(stdout);
   }
 
