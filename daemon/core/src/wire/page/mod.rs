@@ -14,6 +14,7 @@ use crate::name::{Address, Display};
 mod event;
 mod failure;
 mod notice;
+mod read;
 mod request;
 
 pub use event::{
