@@ -35,6 +35,7 @@ use crate::mesh::{membership, stun};
 use crate::node::{Keys, Node, Output, Settings, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
 use crate::page::{place::Place, site::Site};
+use crate::task::spawn;
 use crate::tls::{Tls, certificate};
 
 mod administer;
@@ -159,7 +160,7 @@ impl Running {
         // first the control socket: it tells whether another daemon runs here
         let mut troubles = Map::new();
         match ctl::Server::bind(&config.run_dir) {
-            Ok(server) => drop(task::spawn_local(server.serve(events.clone()))),
+            Ok(server) => drop(spawn(server.serve(events.clone()))),
             Err(error @ ctl::Error::InUse(_)) => return Err(error.into()),
             // a full or missing /var is no reason to serve nobody: ubus and the log tell of it
             Err(error) => {
@@ -259,9 +260,9 @@ impl Running {
         let bound = self.sockets.bind(address, self.events.clone());
         bound.map_err(|error| listen::BindError(address, error))?;
         let loopback = self.config.listen.iter().all(IpAddr::is_loopback);
-        task::spawn_local(listen::tls(door, self.doors.clone()));
+        spawn(listen::tls(door, self.doors.clone()));
         if let Some(plain) = plain {
-            task::spawn_local(listen::plain(plain, loopback, self.doors.clone()));
+            spawn(listen::plain(plain, loopback, self.doors.clone()));
         }
         self.listening.insert(ip);
         Ok(())
@@ -358,7 +359,7 @@ impl Running {
                 }
                 Output::Save(saved) => {
                     let (state, events) = (self.config.state.clone(), self.events.clone());
-                    task::spawn_local(async move {
+                    spawn(async move {
                         let at = state.clone();
                         let written = task::spawn_blocking(move || store::save(&at, &saved)).await;
                         let failed = match written {
@@ -397,7 +398,7 @@ impl Running {
             }
             match stun::bind(address) {
                 Ok(socket) => {
-                    let serving = task::spawn_local(stun::serve(socket, self.stun_counters.clone()));
+                    let serving = spawn(stun::serve(socket, self.stun_counters.clone()));
                     self.stun.insert(address, serving);
                 }
                 Err(error) => failed.push(format!("no STUN on UDP {address}: {error}")),
@@ -424,7 +425,7 @@ impl Running {
         if self.troubles.contains_key("no_control_socket")
             && let Ok(server) = ctl::Server::bind(&self.config.run_dir)
         {
-            task::spawn_local(server.serve(self.events.clone()));
+            spawn(server.serve(self.events.clone()));
             self.trouble("no_control_socket", None);
         }
         if let Err(error) = self.listen() {
@@ -440,7 +441,7 @@ impl Running {
                 continue;
             }
             let events = self.events.clone();
-            task::spawn_local(async move {
+            spawn(async move {
                 match tokio::net::lookup_host((host.as_str(), port)).await {
                     Ok(found) => {
                         for address in found.take(4) {
@@ -463,10 +464,19 @@ impl Running {
             log::warn!("{warning}");
         }
         let fixed = |c: &Config| {
-            (c.listen.clone(), c.port, c.http_port, c.stun_port, c.state.clone(), c.run_dir.clone(), c.mdns)
+            (
+                c.listen.clone(),
+                c.port,
+                c.http_port,
+                c.stun_port,
+                c.state.clone(),
+                c.run_dir.clone(),
+                c.mdns,
+                c.admission.clone(),
+            )
         };
         if fixed(&config) != fixed(&self.config) {
-            log::warn!("addresses, ports, directories and mDNS change only with a restart");
+            log::warn!("addresses, ports, directories, admission and mDNS change only with a restart");
         }
         if let Some((chain, key)) = &config.certificate {
             let page = certificate::load(chain, key).map_err(|error| error.to_string()).and_then(|page| {
@@ -571,6 +581,7 @@ fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
         max_sessions_per_account: config.limits.sessions_per_account as usize,
         max_accounts: config.limits.accounts as usize,
         page_rate: config.limits.page_rate,
+        admission: config.admission.clone(),
     })
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use truca_core::Time;
 use truca_core::id::NodeId;
 use trucad::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use trucad::node::admission::Admission;
 use trucad::node::state::Saved;
 use trucad::node::{Keys, Node, Output, Settings};
 
@@ -130,6 +131,8 @@ pub struct Mesh {
     pub weather: Weather,
     /// Pairs of groups that cannot talk: the side of each host, when there is a partition.
     sides: Option<Vec<u8>>,
+    /// Which nodes a host lets in, from its next start; any when it is not here.
+    pub admissions: BTreeMap<usize, Admission>,
     /// Mutates bytes on the way: `(kind, bytes)`.
     pub tamper: Option<fn(&mut SmallRng, &mut Vec<u8>)>,
 }
@@ -181,6 +184,7 @@ impl Mesh {
             last_page: 0,
             weather: Weather::default(),
             sides: None,
+            admissions: BTreeMap::new(),
             tamper: None,
         }
     }
@@ -212,6 +216,7 @@ impl Mesh {
             max_sessions_per_account: 8,
             max_accounts: 2_000,
             page_rate: 20,
+            admission: self.admissions.get(&host).cloned().unwrap_or_default(),
         };
         let saved = self.hosts[host].saved.clone();
         self.hosts[host].started = self.now;

@@ -29,7 +29,7 @@ use truca_core::id::DeviceId;
 use truca_core::name::Address;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
-use crate::node::{Keys, Node, Output, Settings, state::Saved};
+use crate::node::{Keys, Node, Output, Settings, admission::Admission, state::Saved};
 
 /// The points 1·G, 2·G and 3·G of P-256: keys whose secrets are 1, 2 and 3.
 const POINTS: [&str; 3] = [
@@ -141,6 +141,7 @@ pub(crate) fn node() -> Node<BenchKeys> {
         max_sessions_per_account: 2,
         max_accounts: 4,
         page_rate: 0,
+        admission: Admission::Open,
     };
     Node::new(Time::ZERO, BenchKeys(OWN), settings, Saved::default())
 }
@@ -202,7 +203,7 @@ pub fn membership(data: &[u8]) {
 
     let mut gossip = introduced(own.agreement_secret());
     let theirs = seal::Secret::from(BenchKeys(OTHER).agreement_secret());
-    let key = PairKey::agree(&theirs, Gossip::agreement(own.agreement_secret()));
+    let key = PairKey::agree(&theirs, Gossip::agreement(own.agreement_secret()), None);
     let mut now = Time::ZERO;
     for step in steps(data) {
         let payload = [&gossip::short(id(OTHER))[..], step].concat();

@@ -14,6 +14,7 @@ use log::LevelFilter;
 use truca_core::id::NodeId;
 
 use super::uci;
+use crate::node::admission::Admission;
 
 mod draft;
 pub mod options;
@@ -53,6 +54,8 @@ pub struct Config {
     pub community_host: Option<String>,
     /// Hosts that are another router elsewhere.
     pub shared_hosts: Vec<String>,
+    /// Which nodes may be members.
+    pub admission: Admission,
     /// Whether to look for nodes by mDNS.
     pub mdns: bool,
     /// How else to look for nodes.

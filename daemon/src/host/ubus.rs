@@ -14,7 +14,6 @@ use serde_json::{Map, Value};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task;
 use tokio::time::{Instant, sleep_until, timeout};
 use truca_core::ubus::blobmsg::{self, Table, kind};
 use truca_core::ubus::client::{Client, Invocation, Object, Output};
@@ -49,7 +48,7 @@ impl Bus {
         let start = Instant::now();
         let client = Client::new(start.elapsed(), Some(object()));
         let driver = Driver { sockets, start, client, stream: None, news, events, complained: false };
-        task::spawn_local(driver.run());
+        crate::task::spawn(driver.run());
         Self(sender)
     }
 

@@ -4,10 +4,11 @@
 //! and carry out what [`Node::poll_output`] says. Randomness and signatures come from [`Keys`].
 //!
 //! [`links`] talks to other nodes, [`compare`] directories with them, [`inbox`] holds records until they are
-//! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`linking`] lets a person's
+//! checked, [`admission`] says which nodes may be members, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`linking`] lets a person's
 //! new devices in, [`calls`] translates between calls and the two wires, [`report`] answers the control socket.
 
 pub mod admin;
+pub mod admission;
 mod calls;
 mod compare;
 mod inbox;
@@ -37,6 +38,7 @@ use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::Device;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use admission::Admission;
 use news::News;
 use state::Saved;
 
@@ -87,6 +89,8 @@ pub struct Settings {
     pub max_accounts: usize,
     /// Requests a second of one page; 0 for no limit.
     pub page_rate: u32,
+    /// Which nodes may be members.
+    pub admission: Admission,
 }
 
 /// What the node wants done.
@@ -216,7 +220,8 @@ impl<K: Keys> Node<K> {
             id,
             record,
             directory: Directory::new(id, limits),
-            gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key),
+            gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key)
+                .of_community(settings.admission.community()),
             calls: Calls::new(),
             alive: [id].into_iter().collect(),
             fallen: Set::new(),
@@ -348,6 +353,8 @@ impl<K: Keys> Node<K> {
 
     /// The addresses or the name of this node changed.
     pub fn set_settings(&mut self, now: Time, settings: Settings) {
+        // the keys of datagrams have it in them, so it holds for the life of the process
+        let settings = Settings { admission: self.settings.admission.clone(), ..settings };
         let changed = (&settings.name, &settings.addresses, settings.port, settings.stun_port)
             != (&self.settings.name, &self.settings.addresses, self.settings.port, self.settings.stun_port);
         self.settings = settings;
@@ -435,6 +442,10 @@ impl<K: Keys> Node<K> {
 
     /// Merges a record; what is news goes on to the others. Whether it was news.
     fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
+        if !self.settings.admission.allows_record(self.id, encoded) {
+            self.links.counters.not_admitted = self.links.counters.not_admitted.wrapping_add(1);
+            return false;
+        }
         match self.directory.merge(encoded) {
             Ok(Merged::New(key)) => {
                 self.gossip.spread(now, encoded);

@@ -47,6 +47,8 @@ pub enum Frame {
     Call(Box<CallFrame>),
     /// A new device for an account, or one that is to go.
     Account(Box<AccountFrame>),
+    /// Proves that the sender knows the community's secret.
+    Prove(Bytes<32>),
 }
 
 /// One record in a comparison.

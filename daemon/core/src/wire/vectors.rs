@@ -57,6 +57,7 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-want", Frame::Want(vec![1, 300])),
         ("frame-call", Frame::Call(Box::new(call))),
         ("frame-account", Frame::Account(Box::new(account(Devices::Refuse)))),
+        ("frame-prove", Frame::Prove(Bytes([0x99; 32]))),
     ]
 }
 
@@ -142,7 +143,8 @@ fn records() -> Vec<(&'static str, Record)> {
 /// What a node with the X25519 secret 01…01 sends to one with 02…02.
 fn datagram() -> Vec<u8> {
     let theirs = x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from([2; 32]));
-    PairKey::agree(&x25519_dalek::StaticSecret::from([1; 32]), theirs.to_bytes()).seal(b"12345678 payload")
+    PairKey::agree(&x25519_dalek::StaticSecret::from([1; 32]), theirs.to_bytes(), None)
+        .seal(b"12345678 payload")
 }
 
 fn vectors() -> Vec<(&'static str, Vec<u8>)> {
