@@ -1,12 +1,13 @@
 //! Who may do what, as OpenWrt's own programs grant it: `ubusd` to the daemon's user by the package's rules, and
-//! `rpcd` to a login of LuCI by those of `luci-app-truca`. Where they are not on PATH (they come with OpenWrt),
-//! or without root, these tests say so and are skipped.
+//! `rpcd` to a login of LuCI by those of `luci-app-truca`, which `uhttpd` asks for each call that a view makes. Where
+//! they are not on PATH (they come with OpenWrt), or without root, these tests say so and are skipped.
 
 // Clippy's allowance for tests does not reach the helpers of an integration test
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -134,13 +135,28 @@ async fn its_user_may_do_on_the_bus_what_the_package_asks_for() {
     assert_eq!(listener.next("truca.member")["name"], "torre");
 }
 
+/// What LuCI's package asks of rpcd.
+const RULES: &str = "luci-app/luci-app-truca/root/usr/share/rpcd/acl.d/luci-app-truca.json";
+
 /// `openssl passwd -1 -salt truca truca`
 const PASSWORD: &str = "$1$truca$T4AdytEpn2bYXmsBvyw5J.";
 
-/// rpcd on this bus; ended when it is dropped.
-struct Rpcd(Child);
+/// A program of OpenWrt's; ended when it is dropped.
+struct Ended(Child);
 
-impl Drop for Rpcd {
+impl Ended {
+    /// Starts it; says what is missing otherwise.
+    fn start(command: &mut Command) -> Option<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let started = command.spawn().ok().map(Self);
+        if started.is_none() {
+            println!("skipped: no {name} on PATH; build openwrt/{name} (with libubox and ubus; rpcd: uci)");
+        }
+        started
+    }
+}
+
+impl Drop for Ended {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -153,43 +169,48 @@ fn ubus(bus: &Bus, object: &str, method: &str, arguments: &Value) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-#[test]
-fn a_login_of_luci_may_look_or_change_as_its_rights_say() {
-    if !inside("a_login_of_luci_may_look_or_change_as_its_rights_say") {
-        return;
-    }
-    let Some(bus) = Bus::start() else { return };
-    // rpcd looks at fixed places: they are this test's own
+/// A bus with rpcd, whose fixed places are this test's own: an owner, marta who may look, and a stranger.
+fn rpcd() -> Option<(Bus, Ended)> {
+    let bus = Bus::start()?;
     sh("mkdir /mnt/etc && cp -a /etc/passwd /etc/group /etc/shadow /etc/nsswitch.conf /etc/ld.so.cache /mnt/etc/
         mount --bind /mnt/etc /etc && mkdir /etc/config
         mount -t tmpfs none /usr/share && mkdir -p /usr/share/rpcd/acl.d && mount -t tmpfs none /run");
-    let rules = tree("luci-app/luci-app-truca/root/usr/share/rpcd/acl.d/luci-app-truca.json");
-    fs::copy(&rules, "/usr/share/rpcd/acl.d/luci-app-truca.json").unwrap();
+    fs::copy(tree(RULES), "/usr/share/rpcd/acl.d/luci-app-truca.json").unwrap();
     let login = |name: &str, more: &str| {
         format!("config login\n\toption username '{name}'\n\toption password '{PASSWORD}'\n{more}")
     };
     let reads = "\tlist read 'luci-app-truca'\n";
     let writes = "\tlist read 'luci-app-truca'\n\tlist write 'luci-app-truca'\n";
-    let logins = [login("owner", writes), login("marta", reads), login("nobody", "")].concat();
+    let logins = [login("owner", writes), login("marta", reads), login("stranger", "")].concat();
     fs::write("/etc/config/rpcd", logins).unwrap();
-    let Ok(rpcd) = Command::new("rpcd").arg("-s").arg(bus.folder.socket()).spawn() else {
-        println!("skipped: no rpcd on PATH; build openwrt/rpcd (with openwrt/uci, libubox and ubus)");
-        return;
-    };
-    let _rpcd = Rpcd(rpcd);
+    let rpcd = Ended::start(Command::new("rpcd").arg("-s").arg(bus.folder.socket()))?;
     assert!(bus.run(&["wait_for", "session"]).status.success());
+    Some((bus, rpcd))
+}
 
-    let rules: Value = serde_json::from_slice(&fs::read(&rules).unwrap()).unwrap();
+/// Logs in; the session.
+fn log_in(bus: &Bus, name: &str) -> Value {
+    ubus(bus, "session", "login", &json!({"username": name, "password": "truca"}))["ubus_rpc_session"].clone()
+}
+
+#[test]
+fn a_login_of_luci_may_look_or_change_as_its_rights_say() {
+    if !inside("a_login_of_luci_may_look_or_change_as_its_rights_say") {
+        return;
+    }
+    let Some((bus, _rpcd)) = rpcd() else { return };
+    let rules: Value = serde_json::from_slice(&fs::read(tree(RULES)).unwrap()).unwrap();
     let rules = &rules["luci-app-truca"];
     let methods = fs::read_to_string(tree("docs/ubus.json")).unwrap();
     let methods: Value = serde_json::from_str(&methods).unwrap();
     let listed = |way: &str, name: &Value| rules[way]["ubus"]["truca"].as_array().unwrap().contains(name);
     for (name, may_read, may_write) in
-        [("owner", true, true), ("marta", true, false), ("nobody", false, false)]
+        [("owner", true, true), ("marta", true, false), ("stranger", false, false)]
     {
-        let session = ubus(&bus, "session", "login", &json!({"username": name, "password": "truca"}));
+        let session = log_in(&bus, name);
         let may = |scope: &str, object: &str, function: &Value| {
-            let asked = json!({"ubus_rpc_session": session["ubus_rpc_session"], "scope": scope, "object": object, "function": function});
+            let asked =
+                json!({"ubus_rpc_session": session, "scope": scope, "object": object, "function": function});
             ubus(&bus, "session", "access", &asked)["access"] == true
         };
         let mut granted = 0;
@@ -213,4 +234,67 @@ fn a_login_of_luci_may_look_or_change_as_its_rights_say() {
         assert!(!may("file", "/usr/sbin/trucad", &"exec".into()) && !may("uci", "network", &"read".into()));
         assert!(!may("ubus", "system", &"reboot".into()));
     }
+}
+
+/// Asks as a view does, by JSON-RPC over HTTP; the result, or the error's code.
+fn call(session: &Value, method: &str, arguments: &Value) -> Result<Value, i64> {
+    let question =
+        json!({"jsonrpc": "2.0", "id": 7, "method": "call", "params": [session, "truca", method, arguments]})
+            .to_string();
+    let mut stream = TcpStream::connect("127.0.0.1:8008").unwrap();
+    let head = "POST /ubus HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: ";
+    write!(stream, "{head}{}\r\n\r\n{question}", question.len()).unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).unwrap();
+    let (_, body) = said.split_once("\r\n\r\n").unwrap();
+    let answer: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {said}"));
+    answer["error"]["code"].as_i64().map_or_else(|| Ok(answer["result"].clone()), Err)
+}
+
+#[tokio::test]
+async fn a_view_asks_through_uhttpd_and_gets_what_the_daemon_says() {
+    if !inside("a_view_asks_through_uhttpd_and_gets_what_the_daemon_says") {
+        return;
+    }
+    let Some((bus, _rpcd)) = rpcd() else { return };
+    let casa = Daemon::start(Options {
+        arguments: vec!["--ubus".into(), bus.folder.socket().into()],
+        ..Options::default()
+    })
+    .unwrap();
+    bus.wait_for_object();
+    fs::create_dir("/mnt/www").unwrap();
+    let mut uhttpd = Command::new("uhttpd");
+    uhttpd
+        .args(["-f", "-p", "127.0.0.1:8008", "-h", "/mnt/www", "-u", "/ubus", "-U"])
+        .arg(bus.folder.socket());
+    let Some(_uhttpd) = Ended::start(&mut uhttpd) else { return };
+    truca_tests::bus::until("uhttpd does not listen", || TcpStream::connect("127.0.0.1:8008").is_ok());
+    let mut page = Page::open(casa.page()).await.unwrap();
+    page.sign_in_as("nuria", "Núria <b>").await.unwrap();
+
+    let (owner, marta) = (log_in(&bus, "owner"), log_in(&bus, "marta"));
+    let everything = json!({"filter": null, "limit": null});
+    for session in [&owner, &marta] {
+        let accounts = casa.ctl("accounts").unwrap();
+        assert_eq!(call(session, "accounts", &everything), Ok(json!([0, accounts])));
+    }
+    // LuCI's code for a right that is missing
+    let denied = -32_002;
+    let delete = json!({"address": page.address});
+    for (session, method) in
+        [(&marta, "account_delete"), (&owner, "reboot"), (&json!("0".repeat(32)), "status")]
+    {
+        assert_eq!(call(session, method, &delete), Err(denied), "{method}");
+    }
+    let rename =
+        |display: Value| call(&owner, "account_set", &json!({"address": page.address, "display": display}));
+    assert_eq!(rename(json!(7)), Ok(json!([2])), "a wrong type");
+    assert_eq!(rename(json!("Núria")).unwrap()[1]["account"]["display"], "Núria");
+    assert_eq!(
+        call(&owner, "account_delete", &delete),
+        Ok(json!([0])),
+        "no data where there is nothing to say"
+    );
+    assert_eq!(call(&owner, "account_delete", &delete), Ok(json!([4])), "it is gone");
 }

@@ -246,15 +246,14 @@ fn a_kernel_without_ipv6_is_no_trouble() {
     runtime.block_on(sign_in(&casa, "nuria"));
 }
 
-/// Debian's libfaketime; other systems have it elsewhere, and then FAKETIME names it.
-const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
-
 /// A clock that a test sets; what is started under it follows.
 struct Clock(PathBuf, String);
 
 impl Clock {
     fn new(at: &str) -> Option<Self> {
-        let library = env::var("TRUCA_FAKETIME").unwrap_or_else(|_| LIBRARY.into());
+        // Debian's place; other systems have it elsewhere
+        let debian = format!("/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", env::consts::ARCH);
+        let library = env::var("TRUCA_FAKETIME").unwrap_or(debian);
         if !Path::new(&library).exists() {
             println!(
                 "skipped: no libfaketime at {library}: apt-get install faketime, or TRUCA_FAKETIME names it"
