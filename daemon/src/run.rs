@@ -182,7 +182,8 @@ impl Running {
 
         let sources = Sources::start(&plan(&config, overrides, id), events.clone());
         let ear = sources.ear(Source::Mdns);
-        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, ear)) {
+        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, &config.listen, ear))
+        {
             Some(Ok(mdns)) => Some(mdns),
             Some(Err(error)) => {
                 log::warn!("no mDNS: {error}");
@@ -433,6 +434,9 @@ impl Running {
         }
         self.serve_stun();
         self.sources.look_around(&plan(&self.config, &self.overrides, self.node.id()));
+        if let Some(failed) = self.mdns.as_ref().map(Mdns::failed) {
+            self.trouble("no_mdns", failed);
+        }
         if let Ok(settings) = settings(&self.config) {
             self.node.set_settings(now, settings);
         }
@@ -533,10 +537,10 @@ impl Running {
             log::error!("cannot write to {}: {error}", self.config.state.display());
         }
         self.links.clear();
+        if let Some(mdns) = self.mdns.take() {
+            mdns.stop();
+        }
         let goodbyes = async {
-            if let Some(mdns) = self.mdns.take() {
-                mdns.stop().await;
-            }
             // the pages' tasks write what is queued and then tell that they are done
             while !self.pages.is_empty() {
                 match self.inbox.recv().await {

@@ -321,9 +321,11 @@ pub(crate) fn sign_in_text(person: usize, device: u8, counter: u32) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::net::IpAddr;
     use std::path::Path;
 
     use truca_core::directory::sync::Digest;
+    use truca_core::discovery::mdns;
     use truca_core::id::CallId;
     use truca_core::wire::node::{AccountBody, AccountFrame, CallBody, CallFrame, Device, Introduction};
     use truca_core::wire::page::{Candidate, Description, Kind, LinkEnd, Media, Presence, Reason};
@@ -371,6 +373,21 @@ mod tests {
         write("membership", "raw", &raw[1]);
         write("membership", "join", &script(&said[..said.len().min(8)]));
         write("membership", "life", &script(&said[8..said.len().min(40)]));
+
+        // a neighbour that comes, asks and goes
+        let mut neighbour = mdns::Mdns::new(id(OTHER), "torre", 8443, 1, 1).unwrap();
+        let address = IpAddr::from([10, 0, 0, 2]);
+        let interface = mdns::Interface { index: 2, name: "mesh0".into(), addresses: vec![(address, 24)] };
+        neighbour.set_interfaces(Time::ZERO, vec![interface]);
+        neighbour.handle_timeout(SECOND);
+        neighbour.stop();
+        let mut said = vec![12];
+        while let Some(output) = neighbour.poll_output() {
+            let mdns::Output::Send { payload, .. } = output else { continue };
+            said.extend([payload.len() as u8, 0]);
+            said.extend(payload);
+        }
+        write("discovery", "mdns", &said);
 
         let device = |n: u8| DeviceId::of_point(&BenchKeys(n).point());
         let own = Device { address: format!("nuria@{}", id(OWN)).parse().unwrap(), device: device(2) };
