@@ -138,7 +138,8 @@ cross_toolchain() {
 }
 
 # cross_cargo TARGET zigbuild|check|test|… ARGUMENT…: cargo for a target, with std built from source. With
-# CROSS_UNWIND=yes panics unwind, as tests need it.
+# CROSS_UNWIND=yes panics unwind, as tests need it. What is fresh is told by checksums: to cargo the same crate of
+# two work trees is one, and the younger build of the older source would do.
 cross_cargo() {
   local target=$1 command=$2 std=std,panic_abort features=${CROSS_STD-optimize_for_size}
   local flags c_flags=$cross_cflags
@@ -153,5 +154,5 @@ cross_cargo() {
     CARGO_PROFILE_OPENWRT_STRIP=false CARGO_PROFILE_OPENWRT_DEBUG=line-tables-only \
     ZIG_GLOBAL_CACHE_DIR="$cross_cache/zig" CARGO_ZIGBUILD_CACHE_DIR="$cross_cache/zigbuild" \
     "$cross_venv/bin/cargo-zigbuild" "$command" --locked --target "$target" \
-    -Zbuild-std="$std" -Zbuild-std-features="$features" "$@"
+    -Zbuild-std="$std" -Zbuild-std-features="$features" -Zchecksum-freshness "$@"
 }
