@@ -22,6 +22,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 use crate::event::NodePoint;
 
 pub mod certificate;
+pub mod issue;
 pub mod provider;
 pub mod stream;
 mod verify;

@@ -14,10 +14,6 @@ use std::{
 };
 
 use data_encoding::BASE64;
-use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose, PublicKeyData,
-    SanType, SerialNumber, SigningKey,
-};
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
@@ -32,6 +28,7 @@ use crate::{
     event::NodePoint,
     tls::{
         certificate,
+        issue::self_signed,
         provider::{P256Key, signing_key},
     },
 };
@@ -181,51 +178,16 @@ fn load_or_create_certificate(
         }
         Err(why) => return Err(Error::Read(path.into(), why)),
     }
-    let der = self_signed(key, name).ok_or(Error::Make("the node's certificate"))?;
-    write_atomically(path, pem("CERTIFICATE", &der).as_bytes(), 0o644)?;
-    Ok(der)
-}
-
-/// rcgen's own `KeyPair` knows every algorithm and would keep them all in the binary.
-struct Issuer<'a>(&'a P256Key);
-
-impl PublicKeyData for Issuer<'_> {
-    fn der_bytes(&self) -> &[u8] {
-        self.0.point()
-    }
-
-    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        &rcgen::PKCS_ECDSA_P256_SHA256
-    }
-}
-
-impl SigningKey for Issuer<'_> {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.0.sign_der(message).map_err(|_| rcgen::Error::RingUnspecified)
-    }
-}
-
-fn self_signed(key: &P256Key, name: &str) -> Option<CertificateDer<'static>> {
-    let mut subject = DistinguishedName::new();
-    subject.push(DnType::CommonName, format!("Truca node {}", NodeId::of_point(key.point())));
     // Firefox refuses, without appeal, a certificate that has another's issuer and serial number: a certificate
     // that is made again needs a new one.
     let mut serial = [0; 16];
-    SystemRandom::new().fill(&mut serial).ok()?;
+    let random = SystemRandom::new().fill(&mut serial);
     serial[0] = serial[0] & 0x3f | 0x40;
-    let mut params = CertificateParams::default();
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2099, 12, 31);
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    params.distinguished_name = subject;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    params.subject_alt_names = [name, "truca.local"]
-        .iter()
-        .filter_map(|name| Some(SanType::DnsName((*name).try_into().ok()?)))
-        .collect();
-    Some(params.self_signed(&Issuer(key)).ok()?.der().clone())
+    let subject = format!("Truca node {}", NodeId::of_point(key.point()));
+    let der = random.ok().and_then(|()| self_signed(key, &serial, &subject, &[name, "truca.local"]));
+    let der = CertificateDer::from(der.ok_or(Error::Make("the node's certificate"))?);
+    write_atomically(path, pem("CERTIFICATE", &der).as_bytes(), 0o644)?;
+    Ok(der)
 }
 
 fn pem(kind: &str, der: &[u8]) -> String {
