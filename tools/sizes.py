@@ -18,7 +18,6 @@ STD = {"core", "alloc", "std", "hashbrown", "compiler_builtins", "panic_abort", 
 # Libraries that came with another and serve nobody else
 COMES_WITH = {
     "serde_core": "serde", "itoa": "serde_json", "zmij": "serde_json",
-    "yasna": "rcgen", "time": "rcgen", "deranged": "rcgen",
     "rustls_pki_types": "rustls", "tokio_rustls": "rustls", "zeroize": "rustls", "subtle": "rustls", "untrusted": "ring",
     "tokio_tungstenite": "tungstenite", "httparse": "tungstenite", "http": "tungstenite", "utf8": "tungstenite",
     "futures_util": "tungstenite", "futures_core": "tungstenite", "futures_sink": "tungstenite", "mio": "tokio",
