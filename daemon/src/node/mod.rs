@@ -24,9 +24,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use truca_core::Time;
-use truca_core::directory::record::{Key, Node as NodeRecord, NodeBody, Record};
+use truca_core::directory::record::{self, Key, Node as NodeRecord, NodeBody, Record, Verify};
 use truca_core::directory::sync::gossip_key;
 use truca_core::directory::{Directory, Limits, Merged, Refused};
+use truca_core::gossip::seal::{Agree, PairKey};
 use truca_core::gossip::{self, Gossip};
 use truca_core::id::NodeId;
 use truca_core::name::Name;
@@ -63,6 +64,14 @@ pub trait Keys {
     fn sign(&self, message: &[u8]) -> [u8; 64];
     /// Fills a buffer with random bytes.
     fn random(&self, buffer: &mut [u8]);
+    /// What checks the signatures of records.
+    fn verify(&self) -> Verify {
+        record::verify
+    }
+    /// What computes the keys of pairs of nodes.
+    fn agree(&self) -> Agree {
+        PairKey::agree
+    }
 }
 
 /// What the owner has decided, as far as the node needs it.
@@ -239,6 +248,8 @@ impl<K: Keys> Node<K> {
             keys,
             settings,
         };
+        node.directory.verify_by(node.keys.verify());
+        node.gossip.agree_by(node.keys.agree());
         let own = Record::Node(node.record.clone()).encode();
         node.learn(now, &own);
         for account in &saved.accounts {

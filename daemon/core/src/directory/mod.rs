@@ -12,7 +12,7 @@ pub mod window;
 
 use std::collections::BTreeMap;
 
-use record::{Account, AccountBody, Attachment, BadRecord, Key, Node, Record, Status};
+use record::{Account, AccountBody, Attachment, BadRecord, Key, Node, Record, Status, Verify};
 use serde::Serialize;
 
 use crate::id::{DeviceId, NodeId};
@@ -122,6 +122,7 @@ struct Entry<T> {
 pub struct Directory {
     own: NodeId,
     limits: Limits,
+    verify: Verify,
     nodes: BTreeMap<NodeId, Entry<Node>>,
     accounts: BTreeMap<Address, Entry<Account>>,
     attachments: BTreeMap<(Address, DeviceId), Entry<Attachment>>,
@@ -136,6 +137,7 @@ impl Directory {
         Self {
             own,
             limits,
+            verify: record::verify,
             nodes: BTreeMap::new(),
             accounts: BTreeMap::new(),
             attachments: BTreeMap::new(),
@@ -143,6 +145,11 @@ impl Directory {
             counters: Counters::default(),
             revision: 0,
         }
+    }
+
+    /// From now on signatures are checked by this.
+    pub fn verify_by(&mut self, verify: Verify) {
+        self.verify = verify;
     }
 
     /// Merges an encoded record.
@@ -191,7 +198,7 @@ impl Directory {
                     return Err(Refused::Full);
                 }
                 self.counters.checked = self.counters.checked.wrapping_add(1);
-                record.verify()?;
+                record.verify(self.verify)?;
                 if record.id() == self.own && known {
                     return Ok(Merged::Ahead { counter: record.body.counter, boot: record.body.boot });
                 }
@@ -218,7 +225,7 @@ impl Directory {
                 }
                 let home = self.nodes.get(&record.body.home).ok_or(Refused::Orphan)?;
                 self.counters.checked = self.counters.checked.wrapping_add(1);
-                record.verify(&home.record.body.point)?;
+                record.verify(&home.record.body.point, self.verify)?;
                 self.forget_other_devices(&address, &record.body.devices);
                 let home = address.home;
                 let old = self.accounts.insert(address, Entry { record, hash, version });
@@ -237,7 +244,7 @@ impl Directory {
                     return Err(Refused::Device);
                 }
                 self.counters.checked = self.counters.checked.wrapping_add(1);
-                record.verify()?;
+                record.verify_by(self.verify)?;
                 let place = (record.address.clone(), record.device());
                 let old = self.attachments.insert(place, Entry { record, hash, version });
                 self.digest.replace(hash, old.map(|old| old.version), version);

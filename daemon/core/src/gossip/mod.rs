@@ -28,7 +28,7 @@ use foca::{
 };
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use seal::{OVERHEAD, PairKey};
+use seal::{Agree, OVERHEAD, PairKey};
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
@@ -216,6 +216,7 @@ pub struct Counters {
 /// Membership of one node.
 pub struct Gossip {
     secret: x25519_dalek::StaticSecret,
+    agree: Agree,
     foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
     arrived: Rc<RefCell<Vec<Vec<u8>>>>,
     peers: Map<Short, Peer>,
@@ -252,6 +253,7 @@ impl Gossip {
         let rng = SmallRng::seed_from_u64(seed);
         Self {
             secret: secret.into(),
+            agree: PairKey::agree,
             foca: Foca::with_custom_broadcast(identity, config(), rng, PostcardCodec, mailbox),
             arrived,
             peers: Map::new(),
@@ -267,6 +269,11 @@ impl Gossip {
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// From now on pair keys are computed by this.
+    pub fn agree_by(&mut self, agree: Agree) {
+        self.agree = agree;
     }
 
     /// Our public agreement key, for our node record.
@@ -386,7 +393,7 @@ impl Gossip {
             self.outputs.push_back(Output::Unknown(Some(from)));
             return;
         };
-        let key = *peer.key.get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement));
+        let key = *peer.key.get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement));
         let Some(payload) = key.open(sealed) else {
             self.counters.forged = self.counters.forged.wrapping_add(1);
             return;
@@ -557,7 +564,7 @@ impl Gossip {
         }
         for (to, data) in effects.sends {
             let Some(peer) = self.peers.get_mut(&to.short) else { continue };
-            let key = *peer.key.get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement));
+            let key = *peer.key.get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement));
             let payload = key.seal(&[&data[..], &self.summary.to_be_bytes()].concat());
             self.counters.sent = self.counters.sent.wrapping_add(1);
             self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
