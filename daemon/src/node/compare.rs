@@ -22,6 +22,8 @@ use crate::event::LinkId;
 const MAX_ITEMS: usize = 65_536;
 /// How often a link may ask for a comparison: each goes through the whole directory.
 const COMPARE_PAUSE: Duration = Duration::from_secs(1);
+/// How many frames of members are heard in [`COMPARE_PAUSE`]: a question and the roll of the largest mesh.
+const MEMBERS: u8 = 4;
 /// How many `Want` frames may follow one comparison.
 const WANTS: u8 = 16;
 /// Most bytes of records sent at once: more than a router checks between two comparisons, and so little that a
@@ -64,6 +66,11 @@ pub(super) struct Comparing {
     /// When a comparison was answered last, and how many `Want` may still follow it.
     answered: Option<Time>,
     wants: u8,
+    /// Whether the other side's members were asked for.
+    members_asked: bool,
+    /// When frames of members were heard last, and how many more may follow now.
+    members_at: Option<Time>,
+    members_left: u8,
 }
 
 impl<K: Keys> Node<K> {
@@ -127,6 +134,41 @@ impl<K: Keys> Node<K> {
         true
     }
 
+    /// The other side asks who the members are, or tells. Whether it could be understood.
+    pub(super) fn on_members(&mut self, now: Time, link: LinkId, sum: u64, roll: &[u8], more: bool) -> bool {
+        let Some(open) = self.links.open.get_mut(&link) else { return true };
+        let comparing = &mut open.comparing;
+        if comparing.members_at.is_none_or(|at| now >= at + COMPARE_PAUSE) {
+            (comparing.members_at, comparing.members_left) = (Some(now), MEMBERS);
+        }
+        let Some(left) = comparing.members_left.checked_sub(1) else {
+            self.links.counters.too_often = self.links.counters.too_often.wrapping_add(1);
+            return true;
+        };
+        comparing.members_left = left;
+        let asked = comparing.members_asked;
+        if !roll.is_empty() {
+            if !self.gossip.merge_roll(now, roll) {
+                return false;
+            }
+            if more || !asked {
+                return true;
+            }
+            if let Some(open) = self.links.open.get_mut(&link) {
+                open.comparing.members_asked = false;
+            }
+        }
+        // a question is answered where the sums differ; what was told is answered with what the other lacks
+        if self.gossip.sum() != sum {
+            let mut pieces = self.gossip.roll().into_iter().peekable();
+            while let Some(roll) = pieces.next() {
+                let (sum, more) = (self.gossip.sum(), pieces.peek().is_some());
+                self.send_frame(now, link, &Frame::Members { sum, roll, more });
+            }
+        }
+        true
+    }
+
     fn waiting_items(&self) -> usize {
         self.links.open.values().map(|open| open.comparing.items.len()).sum()
     }
@@ -170,9 +212,11 @@ impl<K: Keys> Node<K> {
         self.links.counters.comparisons = self.links.counters.comparisons.wrapping_add(1);
         if let Some(open) = self.links.open.get_mut(&link) {
             open.comparing.asked = open.comparing.asked.saturating_add(1);
+            open.comparing.members_asked = true;
         }
         let digest = self.directory.digest().to_bytes();
         self.send_frame(now, link, &Frame::Digest(digest));
+        self.send_frame(now, link, &Frame::Members { sum: self.gossip.sum(), roll: Vec::new(), more: false });
     }
 
     /// Compares directories with a node, over the link to it or a new one.
@@ -185,7 +229,7 @@ impl<K: Keys> Node<K> {
         }
     }
 
-    /// The directory changed: datagrams say so from now on.
+    /// The directory or the members changed: datagrams say so from now on.
     pub(super) fn summarize(&mut self, now: Time) {
         self.gossip.set_summary(self.directory.digest().summary());
         (self.drift.changed, self.drift.pause) = (now, SETTLE);

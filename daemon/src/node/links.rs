@@ -486,6 +486,7 @@ impl<K: Keys> Node<K> {
                     self.take_in(now, record);
                 }
             }
+            Frame::Members { sum, roll, more } => return self.on_members(now, link, sum, &roll, more),
             Frame::Call(frame) => self.on_call_frame(now, from, *frame),
         }
         true

@@ -392,6 +392,7 @@ impl<K: Keys> Node<K> {
                 if self.alive.insert(id) {
                     log::info!("{} ({id}) is up", self.directory.node_name(&id));
                     self.tell_of_member(id, true);
+                    self.summarize(now);
                     if self.fallen.remove(&id) {
                         self.sync_with(now, id);
                     }
@@ -403,6 +404,7 @@ impl<K: Keys> Node<K> {
                 if self.alive.remove(&id) {
                     log::info!("{} ({id}) is down", self.directory.node_name(&id));
                     self.tell_of_member(id, false);
+                    self.summarize(now);
                     self.fallen.insert(id);
                     self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);

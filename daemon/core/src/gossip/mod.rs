@@ -12,6 +12,7 @@
 //! **Detection time**: a dead member is probed within about 2 periods, suspected at the end of that period,
 //! and declared dead [`SUSPECT`] later: 14 s typically, 20 s at worst at 100 nodes with 5 % loss.
 
+pub mod roll;
 pub mod seal;
 
 use std::borrow::Cow;
@@ -184,7 +185,7 @@ pub enum Output {
     Arrived(Vec<u8>),
     /// Somebody whose record we do not have speaks to us, or is spoken of.
     Unknown(Option<SocketAddr>),
-    /// The directory of this member is not ours: news is on its way, or was missed.
+    /// The directory of this member is not ours, or its members are not: news is on its way, or was missed.
     Differs(NodeId),
     /// Our generation changed: others must learn it, and it should survive a restart.
     Generation(u16),
@@ -231,6 +232,10 @@ pub struct Gossip {
     /// Nodes that were announced to and are no members yet: when to try again, and how often it was tried.
     joining: Map<Short, (Time, u8, Member)>,
     summary: u32,
+    /// The sum of the short ids of active members and of our own.
+    sum: u64,
+    /// Members that somebody takes for dead.
+    doubts: Map<Short, roll::Doubt>,
     /// When the next round of news is due, and when the last one was.
     news_at: Option<Time>,
     news_last: Option<Time>,
@@ -264,6 +269,8 @@ impl Gossip {
             timer_count: 0,
             joining: Map::new(),
             summary: 0,
+            sum: u64::from_be_bytes(short(id)),
+            doubts: Map::new(),
             news_at: None,
             news_last: None,
             outputs: VecDeque::new(),
@@ -402,11 +409,12 @@ impl Gossip {
             self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
             return;
         };
-        let differs = (u32::from_be_bytes(*summary) != self.summary).then_some(peer.id);
+        let theirs = u32::from_be_bytes(*summary);
         self.counters.received = self.counters.received.wrapping_add(1);
         if peer.addresses.contains(&from) {
             peer.address = from;
         }
+        let id = peer.id;
         let mut effects = Effects::default();
         let before = self.generation();
         let payload = self.without_strangers(now, payload);
@@ -414,13 +422,19 @@ impl Gossip {
         if read.is_err_and(|error| !matches!(error, foca::Error::DataFromOurselves)) {
             self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
         }
-        if self.generation() != before {
-            self.outputs.push_back(Output::Generation(self.generation()));
-        }
+        self.own_generation(before);
         self.carry_out(now, effects);
         let arrived = core::mem::take(&mut *self.arrived.borrow_mut());
         self.outputs.extend(arrived.into_iter().map(Output::Arrived));
-        self.outputs.extend(differs.map(Output::Differs));
+        if theirs != self.summary() {
+            self.outputs.push_back(Output::Differs(id));
+        }
+    }
+
+    fn own_generation(&mut self, before: u16) {
+        if self.generation() != before {
+            self.outputs.push_back(Output::Generation(self.generation()));
+        }
     }
 
     /// Does what is due.
@@ -439,6 +453,7 @@ impl Gossip {
             self.carry_out(now, effects);
         }
         self.join_again(now);
+        self.settle_doubts(now);
         if self.news_at.is_some_and(|at| at <= now) {
             (self.news_at, self.news_last) = (None, Some(now));
             let mut effects = Effects::default();
@@ -451,7 +466,7 @@ impl Gossip {
     pub fn poll_timeout(&self) -> Option<Time> {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
         let join = self.joining.values().map(|(at, ..)| *at).min();
-        [timer, self.news_at, join].into_iter().flatten().min()
+        [timer, self.news_at, join, self.doubt_due()].into_iter().flatten().min()
     }
 
     /// What is to be done next.
@@ -555,6 +570,8 @@ impl Gossip {
                 OwnedNotification::MemberDown(member) => (member, false),
                 _ => continue,
             };
+            let id = u64::from_be_bytes(member.short);
+            self.sum = if up { self.sum.wrapping_add(id) } else { self.sum.wrapping_sub(id) };
             match (self.peers.get(&member.short), up) {
                 (Some(peer), true) => self.outputs.push_back(Output::Up(peer.id)),
                 (Some(peer), false) => self.outputs.push_back(Output::Down(peer.id)),
@@ -562,10 +579,11 @@ impl Gossip {
                 (None, false) => {}
             }
         }
+        let summary = self.summary();
         for (to, data) in effects.sends {
             let Some(peer) = self.peers.get_mut(&to.short) else { continue };
             let key = *peer.key.get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement));
-            let payload = key.seal(&[&data[..], &self.summary.to_be_bytes()].concat());
+            let payload = key.seal(&[&data[..], &summary.to_be_bytes()].concat());
             self.counters.sent = self.counters.sent.wrapping_add(1);
             self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
             self.outputs.push_back(Output::Send { to: peer.address, payload });

@@ -45,6 +45,15 @@ pub enum Frame {
     Want(Vec<u64>),
     /// Signalling of a call.
     Call(Box<CallFrame>),
+    /// The sender's members, asked for by a frame with an empty roll.
+    Members {
+        /// The sum of their short ids ([`crate::gossip::Gossip::sum`]).
+        sum: u64,
+        /// Their states, as in datagrams ([`crate::gossip::Gossip::roll`]). In several frames when they are many.
+        roll: Vec<u8>,
+        /// Whether more frames of this roll follow.
+        more: bool,
+    },
 }
 
 /// One record in a comparison.
