@@ -1,4 +1,4 @@
-//! What goes on in a growing mesh, every ten virtual seconds: `city [NODES] [SEED] [LOSS_PERMILLE] [SECONDS]`.
+//! What goes on in a growing mesh, every ten virtual seconds: `city [NODES] [SEED] [LOSS_PERMILLE] [SECONDS] [DEATHS]`.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,9 @@ fn show(mesh: &mut Mesh, began: Instant) {
     let running = mesh.running();
     let statuses: Vec<_> = running.iter().map(|host| mesh.status(*host)).collect();
     let of = |path: &str| {
-        spread(statuses.iter().map(|s| s.pointer(path).and_then(|v| v.as_u64()).unwrap_or_default()).collect())
+        spread(
+            statuses.iter().map(|s| s.pointer(path).and_then(|v| v.as_u64()).unwrap_or_default()).collect(),
+        )
     };
     println!(
         "{:>5.0} s, wall {:>4.0} s, {} nodes: alive {}, records {}, deaths {}, links {}, not_spread {}, strangers {}, \
@@ -65,5 +67,21 @@ fn main() {
         if done.is_some() {
             break;
         }
+    }
+    for death in 0..argument(4, 0) as usize {
+        mesh.kill(count / 2 + death);
+        let knowing = |mesh: &Mesh| {
+            let running = mesh.running();
+            running.iter().filter(|host| mesh.node(**host).alive().len() == running.len()).count()
+        };
+        let all = count - death - 1;
+        let mut took = [0, 1, all / 2, all].map(|enough| (enough, Duration::ZERO));
+        for at in 1..took.len() {
+            let more = mesh.run_until(120 * SECOND, |mesh| knowing(mesh) >= took[at].0).unwrap_or_default();
+            took[at].1 = took[at - 1].1 + more;
+        }
+        let times: Vec<String> =
+            took[1..].iter().map(|(n, after)| format!("{n} after {:.2} s", after.as_secs_f64())).collect();
+        println!("a death is known to {}", times.join(", "));
     }
 }

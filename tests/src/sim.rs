@@ -21,8 +21,8 @@ use truca_core::gossip::seal::{Agree, PairKey, Secret};
 use truca_core::id::NodeId;
 use truca_core::wire::bytes::{Point, Signature};
 use trucad::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
-use trucad::node::state::Saved;
 use trucad::node::admin::{self, Arguments};
+use trucad::node::state::Saved;
 use trucad::node::{Keys, Node, Output, Settings};
 
 use crate::keys::TestKey;

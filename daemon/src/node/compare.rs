@@ -15,6 +15,7 @@ use truca_core::directory::sync::Digest;
 use truca_core::id::NodeId;
 use truca_core::wire::node::{Frame, Item};
 
+use super::inbox::LAZILY;
 use super::{Job, Keys, Node, SYNC_PERIOD, SYNC_SOON};
 use crate::event::LinkId;
 
@@ -25,7 +26,9 @@ const COMPARE_PAUSE: Duration = Duration::from_secs(1);
 /// How many frames of members are heard in [`COMPARE_PAUSE`]: a question and the roll of the largest mesh.
 const MEMBERS: u8 = 4;
 /// How many `Want` frames may follow one comparison.
-const WANTS: u8 = 16;
+const WANTS: u8 = 96;
+/// Most records that are asked for at once.
+const WANT: usize = 500;
 /// Most bytes of records sent at once: more than a router checks between two comparisons, and so little that a
 /// dozen links that join at once do not fill what may wait for all (`run.rs`).
 const RECORDS_AN_ANSWER: usize = 256 * 1024;
@@ -71,6 +74,11 @@ pub(super) struct Comparing {
     /// When frames of members were heard last, and how many more may follow now.
     members_at: Option<Time>,
     members_left: u8,
+    /// What is still to be asked for, the next last; and how many records were asked for and did not come yet.
+    to_want: Vec<u64>,
+    coming: usize,
+    /// Whether so much is coming that it is kept unchecked.
+    pub(super) lazily: bool,
 }
 
 impl<K: Keys> Node<K> {
@@ -116,7 +124,11 @@ impl<K: Keys> Node<K> {
         }
         while self.waiting_items() + items.len() > MAX_ITEMS {
             // who keeps most waiting makes room, so that one cannot keep all others from comparing
-            let most = self.links.open.iter().max_by_key(|(_, open)| open.comparing.items.len());
+            let most = self
+                .links
+                .open
+                .iter()
+                .max_by_key(|(_, o)| o.comparing.items.len() + o.comparing.to_want.len());
             let Some(most) = most.map(|(most, _)| *most).filter(|most| *most != link) else { return false };
             self.close_link(now, most);
         }
@@ -127,9 +139,13 @@ impl<K: Keys> Node<K> {
             let theirs = core::mem::take(&mut open.comparing.items);
             let difference = self.directory.compare(buckets, &theirs);
             self.send_records(now, link, &difference.send);
-            for chunk in difference.want.chunks(ITEMS_A_FRAME) {
-                self.send_frame(now, link, &Frame::Want(chunk.to_vec()));
+            if let Some(open) = self.links.open.get_mut(&link) {
+                open.comparing.lazily = difference.want.len() > LAZILY;
+                open.comparing.coming = 0;
+                open.comparing.to_want = difference.want;
+                open.comparing.to_want.reverse();
             }
+            self.want_more(now, link);
         }
         true
     }
@@ -170,7 +186,42 @@ impl<K: Keys> Node<K> {
     }
 
     fn waiting_items(&self) -> usize {
-        self.links.open.values().map(|open| open.comparing.items.len()).sum()
+        self.links.open.values().map(|open| open.comparing.items.len() + open.comparing.to_want.len()).sum()
+    }
+
+    /// Asks for some of what a comparison has shown, when what was asked for before has nearly come and is merged:
+    /// so the pace is that of the slower side.
+    fn want_more(&mut self, now: Time, link: LinkId) {
+        let waiting = self.waiting();
+        let Some(open) = self.links.open.get_mut(&link) else { return };
+        let comparing = &mut open.comparing;
+        if comparing.to_want.is_empty() || comparing.coming > WANT / 2 || waiting > 2 * WANT {
+            return;
+        }
+        let rest = comparing.to_want.len().saturating_sub(WANT);
+        let mut hashes = comparing.to_want.split_off(rest);
+        hashes.reverse();
+        comparing.coming += hashes.len();
+        self.send_frame(now, link, &Frame::Want(hashes));
+    }
+
+    /// Some of what waited is merged: there is room for more.
+    pub(super) fn want_on(&mut self, now: Time) {
+        let links = self.links.open.iter().filter(|(_, open)| !open.comparing.to_want.is_empty());
+        for link in links.map(|(link, _)| *link).collect::<Vec<_>>() {
+            self.want_more(now, link);
+        }
+    }
+
+    /// Records came over a link.
+    pub(super) fn on_records(&mut self, now: Time, link: LinkId, from: NodeId, records: Vec<Vec<u8>>) {
+        let Some(open) = self.links.open.get_mut(&link) else { return };
+        open.comparing.coming = open.comparing.coming.saturating_sub(records.len());
+        let lazily = open.comparing.lazily || self.waiting() + records.len() > LAZILY;
+        for record in records {
+            self.take_in(now, record, lazily.then_some(from));
+        }
+        self.want_more(now, link);
     }
 
     /// The other side wants records.

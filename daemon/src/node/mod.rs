@@ -37,6 +37,7 @@ use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::Device;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use inbox::PROVE_PERIOD;
 use news::News;
 use state::Saved;
 
@@ -127,6 +128,7 @@ enum Job {
     Dial(SocketAddr),
     Reach(NodeId),
     Learn,
+    Prove,
     Renew,
     Sync,
     Save,
@@ -312,6 +314,7 @@ impl<K: Keys> Node<K> {
                 Job::Session(session) => self.session_due(now, session),
                 Job::Dial(address) => self.dial_due(now, address),
                 Job::Reach(id) => self.reach_again(now, id),
+                Job::Prove => self.prove_due(now),
                 Job::Learn => self.learn_some(now),
                 Job::Renew => self.renew_due(now),
                 Job::Sync => self.sync_due(now),
@@ -325,6 +328,9 @@ impl<K: Keys> Node<K> {
     /// A membership datagram came in.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, payload: &[u8]) {
         self.traffic.datagrams_in += payload.len() as u64;
+        if let Some(sender) = self.gossip.unchecked_sender(payload) {
+            self.check_node(sender);
+        }
         let before = self.refused_datagrams();
         self.gossip.handle_datagram(now, from, payload);
         if before == 0 && self.refused_datagrams() > 0 {
@@ -416,7 +422,12 @@ impl<K: Keys> Node<K> {
                     }
                 }
             }
-            gossip::Output::Arrived(record) => self.take_in(now, record),
+            gossip::Output::Check(id, data) => {
+                if self.check_node(id) {
+                    self.gossip.send(id, &data);
+                }
+            }
+            gossip::Output::Arrived(record) => self.take_in(now, record, None),
             gossip::Output::Unknown(from) => {
                 match from {
                     Some(from) => self.candidate(now, from, None, "datagram"),
@@ -430,7 +441,22 @@ impl<K: Keys> Node<K> {
 
     /// Merges a record; what is news goes on to the others. Whether it was news.
     fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
-        match self.directory.merge(encoded) {
+        let merged = self.directory.merge(encoded);
+        self.learned(now, encoded, merged)
+    }
+
+    /// Carries out what follows from a record.
+    fn learned(&mut self, now: Time, encoded: &[u8], merged: Result<Merged, Refused>) -> bool {
+        match merged {
+            Ok(Merged::Unchecked(key)) => {
+                self.summarize(now);
+                if let Key::Node(id) = key {
+                    self.introduce(id);
+                }
+                self.windows_soon(now);
+                self.prove_later(now, PROVE_PERIOD);
+                true
+            }
             Ok(Merged::New(key)) => {
                 self.gossip.spread(now, encoded);
                 self.summarize(now);
@@ -473,8 +499,8 @@ impl<K: Keys> Node<K> {
     fn introduce(&mut self, id: NodeId) {
         let Some(record) = self.directory.node(&id) else { return };
         let agreement = record.body.agreement.0;
-        let addresses = self.reachable_at(id);
-        self.gossip.introduce(id, agreement, addresses);
+        let (addresses, checked) = (self.reachable_at(id), self.directory.is_checked(&Key::Node(id)));
+        self.gossip.introduce(id, agreement, addresses, checked);
     }
 
     /// Where a node says it can be reached, without addresses that are ours.

@@ -8,14 +8,19 @@
 //!
 //! Bounds: [`MAX_DOUBTS`]; members without a record as in datagrams ([`super::MAX_STRANGERS`]).
 
+use std::time::Duration;
+
 use foca::{Codec, Member as Known, PostcardCodec, State};
 
-use super::{Effects, Gossip, Member, SUSPECT, Short};
+use super::{Effects, Gossip, Member, Short};
 use crate::Time;
 use crate::sorted::Map;
 
 /// Most members that are doubted because of one roll: where more are missed, the mesh was in parts.
 pub const MAX_DOUBTS: usize = 8;
+/// How long who is dead to somebody else may still refute it: it was suspected for [`super::SUSPECT`] already, so
+/// its answer has only to reach us too.
+pub const DOUBT: Duration = Duration::from_secs(3);
 /// What a roll changes is passed on in datagrams when it is no more than this: a newcomer has nothing to tell.
 const TOLD_ON: usize = 64;
 /// About how many bytes of a roll go into one frame.
@@ -86,7 +91,7 @@ impl Gossip {
         if doubted.len() <= MAX_DOUBTS {
             for (member, incarnation) in doubted {
                 news.push(Known::new(member, incarnation, State::Suspect));
-                let due = now + SUSPECT;
+                let due = now + DOUBT;
                 self.doubts.entry(member.short).or_insert(Doubt { due, member, incarnation });
             }
         }
@@ -97,11 +102,13 @@ impl Gossip {
 
     /// Buries those of whom nothing was heard.
     pub(super) fn settle_doubts(&mut self, now: Time) {
-        let due: Vec<Short> = self.doubts.iter().filter(|(_, d)| d.due <= now).map(|(short, _)| *short).collect();
+        let due: Vec<Short> =
+            self.doubts.iter().filter(|(_, d)| d.due <= now).map(|(short, _)| *short).collect();
         for short in due {
             let Some(doubt) = self.doubts.remove(&short) else { continue };
             let unrefuted = self.foca.iter_members().any(|member| {
-                *member.id() == doubt.member && (member.state(), member.incarnation()) == (State::Suspect, doubt.incarnation)
+                *member.id() == doubt.member
+                    && (member.state(), member.incarnation()) == (State::Suspect, doubt.incarnation)
             });
             if unrefuted {
                 self.apply(now, vec![Known::new(doubt.member, doubt.incarnation, State::Down)], true);

@@ -54,6 +54,7 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-records", Frame::Records(vec![vec![0xee; 2], vec![0xef]])),
         ("frame-want", Frame::Want(vec![1, 300])),
         ("frame-call", Frame::Call(Box::new(call))),
+        ("frame-members", Frame::Members { sum: 0x0102_0304_0506_0708, roll: vec![0xee; 3], more: true }),
     ]
 }
 
