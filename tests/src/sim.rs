@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -133,8 +133,12 @@ struct Host {
     told: BTreeMap<PageId, Vec<Value>>,
     sent_bytes: u64,
     sent_datagrams: u64,
+    /// Of datagrams that came, with headers.
+    heard_bytes: u64,
     /// Of frames, both ways.
     link_bytes: u64,
+    /// How long this machine worked on datagrams, frames and timeouts.
+    spent: Duration,
 }
 
 struct Queued(Time, u64, Arrival);
@@ -209,7 +213,9 @@ impl Mesh {
                 told: BTreeMap::new(),
                 sent_bytes: 0,
                 sent_datagrams: 0,
+                heard_bytes: 0,
                 link_bytes: 0,
+                spent: Duration::ZERO,
             })
             .collect();
         Self {
@@ -261,6 +267,11 @@ impl Mesh {
         self.hosts[host].started = self.now;
         self.hosts[host].node = Some(Node::new(Time::ZERO, keys, settings, saved));
         self.carry_out(host);
+    }
+
+    /// What a node that is started at a host knows already.
+    pub fn give(&mut self, host: usize, records: &[Vec<u8>]) {
+        self.hosts[host].saved.accounts = records.to_vec();
     }
 
     /// From now on the flash of a host loses what is written to it.
@@ -325,6 +336,16 @@ impl Mesh {
     /// Datagrams and bytes that a host has sent, with IP and UDP headers.
     pub fn sent(&self, host: usize) -> (u64, u64) {
         (self.hosts[host].sent_datagrams, self.hosts[host].sent_bytes)
+    }
+
+    /// Bytes of datagrams that a host has heard, with IP and UDP headers.
+    pub fn heard(&self, host: usize) -> u64 {
+        self.hosts[host].heard_bytes
+    }
+
+    /// How long a host's node has worked, in time of this machine.
+    pub fn spent(&self, host: usize) -> Duration {
+        self.hosts[host].spent
     }
 
     /// Bytes of frames that a host has sent and received over links, without TLS and TCP.
@@ -424,8 +445,11 @@ impl Mesh {
             Arrival::Datagram { to, from, payload } => {
                 let host = &mut self.hosts[to];
                 let at = local(host);
+                host.heard_bytes += (payload.len() + UDP_OVERHEAD) as u64;
                 if let Some(node) = &mut host.node {
+                    let began = Instant::now();
                     node.handle_datagram(at, from, &payload);
+                    host.spent += began.elapsed();
                     self.carry_out(to);
                 }
             }
@@ -470,7 +494,9 @@ impl Mesh {
                 let host = &mut self.hosts[at];
                 let time = local(host);
                 if let Some(node) = &mut host.node {
+                    let began = Instant::now();
                     node.link_frame(time, link, &frame);
+                    host.spent += began.elapsed();
                     self.carry_out(at);
                 }
             }
@@ -514,7 +540,9 @@ impl Mesh {
                 Some((at, host)) if arrival.is_none_or(|arrival| at < arrival) => {
                     let time = self.now - self.hosts[host].started;
                     if let Some(node) = &mut self.hosts[host].node {
+                        let began = Instant::now();
                         node.handle_timeout(time);
+                        self.hosts[host].spent += began.elapsed();
                     }
                     self.hosts[host].due = None;
                     self.carry_out(host);
