@@ -22,6 +22,7 @@ use truca_core::id::NodeId;
 use truca_core::wire::bytes::{Point, Signature};
 use trucad::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
 use trucad::node::admin::{self, Arguments};
+use trucad::node::admission::Admission;
 use trucad::node::state::Saved;
 use trucad::node::{Keys, Node, Output, Settings};
 
@@ -60,12 +61,12 @@ fn verify(point: &Point, message: &[u8], signature: &Signature) -> bool {
 
 /// A key that both nodes of a pair compute, and not a secret one: half a million pairs of a city would agree by
 /// X25519 for longer than all the rest takes. Tags are checked with it as ever.
-fn agree(secret: &Secret, theirs: [u8; 32]) -> PairKey {
+fn agree(secret: &Secret, theirs: [u8; 32], community: Option<&[u8; 32]>) -> PairKey {
     let ours = PUBLIC.with_borrow_mut(|public| {
         *public.entry(secret.to_bytes()).or_insert_with(|| Gossip::agreement(secret.to_bytes()))
     });
     let mut context = digest::Context::new(&digest::SHA256);
-    [ours.min(theirs), ours.max(theirs)].iter().for_each(|part| context.update(part));
+    [&ours.min(theirs), &ours.max(theirs)].into_iter().chain(community).for_each(|part| context.update(part));
     PairKey::from_bytes(context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
 }
 
@@ -178,6 +179,8 @@ pub struct Mesh {
     pub weather: Weather,
     /// Pairs of groups that cannot talk: the side of each host, when there is a partition.
     sides: Option<Vec<u8>>,
+    /// Which nodes a host lets in, from its next start; any when it is not here.
+    pub admissions: BTreeMap<usize, Admission>,
     /// Mutates bytes on the way: `(kind, bytes)`.
     pub tamper: Option<fn(&mut SmallRng, &mut Vec<u8>)>,
 }
@@ -231,6 +234,7 @@ impl Mesh {
             last_page: 0,
             weather: Weather::default(),
             sides: None,
+            admissions: BTreeMap::new(),
             tamper: None,
         }
     }
@@ -262,6 +266,7 @@ impl Mesh {
             max_sessions_per_account: 8,
             max_accounts: 2_000,
             page_rate: 20,
+            admission: self.admissions.get(&host).cloned().unwrap_or_default(),
         };
         let saved = self.hosts[host].saved.clone();
         self.hosts[host].started = self.now;
@@ -575,12 +580,25 @@ impl Mesh {
         person
     }
 
-    /// Opens a new page for somebody who has an account already, at any node.
-    pub fn sign_in_again(&mut self, person: &mut Person, host: usize) {
+    /// Opens a page at a node for a new device of somebody, which does not sign in yet.
+    pub fn new_device(&mut self, of: &Person, host: usize) -> Person {
+        let key = TestKey::new(self.rng.next_u64());
+        let mut device = Person { key, token: String::new(), requests: 0, counter: 0, ..of.clone() };
+        self.open_page(&mut device, host);
+        device
+    }
+
+    /// Opens a new page for somebody who has an account already, at any node. What the node answers.
+    pub fn try_sign_in(&mut self, person: &mut Person, host: usize) -> Value {
         let hello = self.open_page(person, host);
         (person.requests, person.counter) = (1, person.counter + 2);
         let text = person.sign_in_text(&hello);
-        let answer = self.say(person, &text);
+        self.say(person, &text)
+    }
+
+    /// The same, and it must succeed.
+    pub fn sign_in_again(&mut self, person: &mut Person, host: usize) {
+        let answer = self.try_sign_in(person, host);
         let token = answer["signed_in"]["token"].as_str();
         person.token = token.unwrap_or_else(|| panic!("not signed in: {answer}")).to_owned();
     }
@@ -656,6 +674,7 @@ impl Mesh {
 }
 
 /// Somebody with a page.
+#[derive(Clone)]
 pub struct Person {
     /// The host whose page it is.
     pub host: usize,

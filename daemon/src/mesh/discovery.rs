@@ -46,7 +46,7 @@ impl Mdns {
         let fullname = info.get_fullname().to_owned();
         daemon.register(info).map_err(|error| error.to_string())?;
         let found = daemon.browse(SERVICE).map_err(|error| error.to_string())?;
-        tokio::task::spawn_local(async move {
+        crate::task::spawn(async move {
             let mut instances: Map<String, Vec<Hint>> = Map::new();
             while let Ok(event) = found.recv_async().await {
                 match event {

@@ -79,11 +79,7 @@ impl<K: Keys> Node<K> {
             }
             let Some((record, from)) = self.inbox.waiting.pop_front() else { break };
             self.inbox.bytes -= record.len() + OVERHEAD;
-            let merged = match from {
-                Some(from) => self.directory.merge_lazily(&record, from),
-                None => self.directory.merge(&record),
-            };
-            if self.learned(now, &record, merged) {
+            if self.learn_from(now, &record, from) {
                 self.inbox.news = self.inbox.news.saturating_add(1);
             }
         }

@@ -62,6 +62,7 @@ impl<K: Keys> Node<K> {
                 "gossip": self.gossip.counters(),
                 "links": self.links.counters,
                 "kept_out": self.owner.counters,
+                "devices": self.linking.counters,
             },
         })
     }

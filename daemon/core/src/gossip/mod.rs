@@ -228,6 +228,7 @@ pub struct Counters {
 pub struct Gossip {
     secret: x25519_dalek::StaticSecret,
     agree: Agree,
+    community: Option<[u8; 32]>,
     foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
     arrived: Rc<RefCell<Vec<Vec<u8>>>>,
     peers: Map<Short, Peer>,
@@ -272,6 +273,7 @@ impl Gossip {
         Self {
             secret: secret.into(),
             agree: PairKey::agree,
+            community: None,
             foca: Foca::with_custom_broadcast(
                 identity,
                 config(transmissions(1)),
@@ -302,6 +304,13 @@ impl Gossip {
     /// From now on pair keys are computed by this.
     pub fn agree_by(&mut self, agree: Agree) {
         self.agree = agree;
+    }
+
+    /// Only who has this key too can speak with us from now on.
+    #[must_use]
+    pub fn of_community(mut self, key: Option<[u8; 32]>) -> Self {
+        self.community = key;
+        self
     }
 
     /// Our public agreement key, for our node record.
@@ -436,7 +445,9 @@ impl Gossip {
             self.outputs.push_back(Output::Unknown(Some(from)));
             return;
         };
-        let key = *peer.key.get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement));
+        let key = *peer
+            .key
+            .get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement, self.community.as_ref()));
         let Some(payload) = key.open(sealed) else {
             self.counters.forged = self.counters.forged.wrapping_add(1);
             return;
@@ -646,7 +657,9 @@ impl Gossip {
     pub fn send(&mut self, to: NodeId, data: &[u8]) {
         let summary = self.summary();
         if let Some(peer) = self.peers.get_mut(&short(to)).filter(|peer| peer.id == to) {
-            let key = *peer.key.get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement));
+            let key = *peer
+                .key
+                .get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement, self.community.as_ref()));
             let payload = key.seal(&[data, &summary.to_be_bytes()].concat());
             self.counters.sent = self.counters.sent.wrapping_add(1);
             self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
