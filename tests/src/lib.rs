@@ -3,8 +3,8 @@
 //! [`daemon`] is a real daemon as a child process, [`page`] a page without a browser that speaks
 //! `docs/protocol.md` to it over TLS; it is written from that document and not with the daemon's own types, so
 //! that the two can disagree. [`bus`] is OpenWrt's `ubusd`, where there is one, and
-//! [`namespace`] a machine that a test can spoil. [`keys`] and [`sim`] are a network in virtual time, and people in it;
-//! [`figures`] keeps what was measured there.
+//! [`namespace`] a machine that a test can spoil. [`keys`] and [`sim`] are a network in virtual time, and people in it,
+//! [`world`] the records of a city; [`figures`] keeps what was measured there.
 
 pub mod bus;
 pub mod daemon;
@@ -14,6 +14,7 @@ pub mod namespace;
 pub mod page;
 pub mod sim;
 pub mod websocket;
+pub mod world;
 
 /// What went wrong, in words: these are tests, the reader is a person.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -5,17 +5,23 @@
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{Rng, RngExt, SeedableRng};
+use ring::digest;
 use serde_json::{Value, json};
 use truca_core::Time;
+use truca_core::directory::record::{self, Verify};
+use truca_core::gossip::Gossip;
+use truca_core::gossip::seal::{Agree, PairKey, Secret};
 use truca_core::id::NodeId;
+use truca_core::wire::bytes::{Point, Signature};
 use trucad::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use trucad::node::admin::{self, Arguments};
 use trucad::node::admission::Admission;
 use trucad::node::state::Saved;
 use trucad::node::{Keys, Node, Output, Settings};
@@ -34,7 +40,45 @@ struct SimKeys {
     secret: [u8; 32],
 }
 
+thread_local! {
+    /// What checks of signatures have said, and the public keys of secrets. What one node has computed holds for
+    /// all: a thousand nodes check the same record in the time of one. Each node still counts its checks.
+    static VERIFIED: RefCell<HashMap<[u8; 32], bool>> = RefCell::default();
+    static PUBLIC: RefCell<HashMap<[u8; 32], [u8; 32]>> = RefCell::default();
+}
+
+fn verify(point: &Point, message: &[u8], signature: &Signature) -> bool {
+    let mut context = digest::Context::new(&digest::SHA256);
+    [&point.0[..], &signature.0, message].iter().for_each(|part| context.update(part));
+    let key = context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes");
+    let known = VERIFIED.with_borrow(|verified| verified.get(&key).copied());
+    known.unwrap_or_else(|| {
+        let right = record::verify(point, message, signature);
+        VERIFIED.with_borrow_mut(|verified| verified.insert(key, right));
+        right
+    })
+}
+
+/// A key that both nodes of a pair compute, and not a secret one: half a million pairs of a city would agree by
+/// X25519 for longer than all the rest takes. Tags are checked with it as ever.
+fn agree(secret: &Secret, theirs: [u8; 32], community: Option<&[u8; 32]>) -> PairKey {
+    let ours = PUBLIC.with_borrow_mut(|public| {
+        *public.entry(secret.to_bytes()).or_insert_with(|| Gossip::agreement(secret.to_bytes()))
+    });
+    let mut context = digest::Context::new(&digest::SHA256);
+    [&ours.min(theirs), &ours.max(theirs)].into_iter().chain(community).for_each(|part| context.update(part));
+    PairKey::from_bytes(context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
+}
+
 impl Keys for SimKeys {
+    fn verify(&self) -> Verify {
+        verify
+    }
+
+    fn agree(&self) -> Agree {
+        agree
+    }
+
     fn point(&self) -> NodePoint {
         self.key.point()
     }
@@ -90,8 +134,12 @@ struct Host {
     told: BTreeMap<PageId, Vec<Value>>,
     sent_bytes: u64,
     sent_datagrams: u64,
+    /// Of datagrams that came, with headers.
+    heard_bytes: u64,
     /// Of frames, both ways.
     link_bytes: u64,
+    /// How long this machine worked on datagrams, frames and timeouts.
+    spent: Duration,
 }
 
 struct Queued(Time, u64, Arrival);
@@ -168,7 +216,9 @@ impl Mesh {
                 told: BTreeMap::new(),
                 sent_bytes: 0,
                 sent_datagrams: 0,
+                heard_bytes: 0,
                 link_bytes: 0,
+                spent: Duration::ZERO,
             })
             .collect();
         Self {
@@ -224,6 +274,11 @@ impl Mesh {
         self.carry_out(host);
     }
 
+    /// What a node that is started at a host knows already.
+    pub fn give(&mut self, host: usize, records: &[Vec<u8>]) {
+        self.hosts[host].saved.accounts = records.to_vec();
+    }
+
     /// From now on the flash of a host loses what is written to it.
     pub fn forget(&mut self, host: usize) {
         self.hosts[host].forgetful = true;
@@ -269,6 +324,15 @@ impl Mesh {
         self.hosts[host].node.as_ref().expect("this node runs")
     }
 
+    /// What a node shows its owner: counters of everything.
+    pub fn status(&mut self, host: usize) -> Value {
+        let now = self.now - self.hosts[host].started;
+        let node = self.hosts[host].node.as_mut().expect("this node runs");
+        let method = admin::find("status").expect("there is such a method");
+        let none = Arguments::read(method, serde_json::Map::new()).expect("it takes no arguments");
+        node.administer(now, method.call, &none).expect("it is answered")
+    }
+
     /// The hosts that run a node.
     pub fn running(&self) -> Vec<usize> {
         (0..self.hosts.len()).filter(|host| self.hosts[*host].node.is_some()).collect()
@@ -277,6 +341,16 @@ impl Mesh {
     /// Datagrams and bytes that a host has sent, with IP and UDP headers.
     pub fn sent(&self, host: usize) -> (u64, u64) {
         (self.hosts[host].sent_datagrams, self.hosts[host].sent_bytes)
+    }
+
+    /// Bytes of datagrams that a host has heard, with IP and UDP headers.
+    pub fn heard(&self, host: usize) -> u64 {
+        self.hosts[host].heard_bytes
+    }
+
+    /// How long a host's node has worked, in time of this machine.
+    pub fn spent(&self, host: usize) -> Duration {
+        self.hosts[host].spent
     }
 
     /// Bytes of frames that a host has sent and received over links, without TLS and TCP.
@@ -376,8 +450,11 @@ impl Mesh {
             Arrival::Datagram { to, from, payload } => {
                 let host = &mut self.hosts[to];
                 let at = local(host);
+                host.heard_bytes += (payload.len() + UDP_OVERHEAD) as u64;
                 if let Some(node) = &mut host.node {
+                    let began = Instant::now();
                     node.handle_datagram(at, from, &payload);
+                    host.spent += began.elapsed();
                     self.carry_out(to);
                 }
             }
@@ -422,7 +499,9 @@ impl Mesh {
                 let host = &mut self.hosts[at];
                 let time = local(host);
                 if let Some(node) = &mut host.node {
+                    let began = Instant::now();
                     node.link_frame(time, link, &frame);
+                    host.spent += began.elapsed();
                     self.carry_out(at);
                 }
             }
@@ -466,7 +545,9 @@ impl Mesh {
                 Some((at, host)) if arrival.is_none_or(|arrival| at < arrival) => {
                     let time = self.now - self.hosts[host].started;
                     if let Some(node) = &mut self.hosts[host].node {
+                        let began = Instant::now();
                         node.handle_timeout(time);
+                        self.hosts[host].spent += began.elapsed();
                     }
                     self.hosts[host].due = None;
                     self.carry_out(host);
@@ -578,12 +659,17 @@ impl Mesh {
     /// Whether all running nodes have the same directory and take each other for alive.
     pub fn agrees(&self) -> bool {
         let running = self.running();
-        let ids: BTreeSet<NodeId> = running.iter().map(|host| self.node(*host).id()).collect();
         let first = self.node(running[0]).directory().digest();
-        running.iter().all(|host| {
+        // what is quickly seen comes first: this is asked every few milliseconds
+        let close = |host: &usize| {
             let node = self.node(*host);
-            node.alive().iter().eq(&ids) && node.directory().digest() == first
-        })
+            node.alive().len() == running.len() && node.directory().digest() == first
+        };
+        let ids = || running.iter().map(|host| self.node(*host).id()).collect::<BTreeSet<NodeId>>();
+        running.iter().all(close) && {
+            let ids = ids();
+            running.iter().all(|host| self.node(*host).alive().iter().eq(&ids))
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The mesh in virtual time: what must hold of many nodes, whatever the network does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand::RngExt;
 use serde_json::json;
 use truca_tests::figures::Run;
-use truca_tests::sim::Mesh;
+use truca_tests::sim::{Mesh, Person};
+use truca_tests::world::{self, City};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -103,6 +105,11 @@ fn sizes() -> Vec<usize> {
     sizes.split_whitespace().map(|n| n.parse().expect("SIM_NODES is a list of numbers")).collect()
 }
 
+/// The seeds of a story that is told several times: a city takes its time.
+fn seeds(first: u64, n: usize) -> std::ops::Range<u64> {
+    first..first + if n <= 100 { 3 } else { 2 }
+}
+
 /// A grown mesh that agrees, and what its figures are printed with.
 fn settled(seed: u64, n: usize, loss_permille: u32) -> (Mesh, Run) {
     let mut mesh = grown(seed, n, loss_permille);
@@ -124,10 +131,18 @@ fn all_know_who_lives(mesh: &Mesh) -> bool {
 fn a_death_is_known_everywhere_within_the_stated_time() {
     for n in sizes() {
         let (mut mesh, run) = settled(21, n, 50);
-        mesh.kill(n / 2);
-        let took = mesh.run_until(120 * SECOND, all_know_who_lives).expect("the death is known");
-        run.figure("death_known_s", took.as_secs_f64(), "s");
-        assert!(took <= detection(n), "{took:?}");
+        let mut times: Vec<f64> = (0..9)
+            .map(|death| {
+                mesh.kill(n / 2 + death);
+                let took = mesh.run_until(120 * SECOND, all_know_who_lives).expect("the death is known");
+                took.as_secs_f64()
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        run.figure("death_known_s", times[4], "s");
+        run.figure("death_known_worst_s", times[8], "s");
+        // who probes whom is chance, so one in nine may be unlucky
+        assert!(times[7] <= detection(n).as_secs_f64(), "{times:?}");
     }
 }
 
@@ -156,15 +171,24 @@ const LONG: Duration = Duration::from_secs(if cfg!(debug_assertions) { 300 } els
 #[test]
 fn an_idle_mesh_costs_little_and_nobody_is_declared_dead_who_lives() {
     for n in sizes() {
-        for seed in [51, 52, 53] {
+        for seed in seeds(51, n) {
             let (mut mesh, run) = settled(seed, n, 50);
             mesh.run(60 * SECOND);
             let sent = |mesh: &Mesh| (0..n).map(|host| mesh.sent(host).1).sum::<u64>() as f64;
             let linked = |mesh: &Mesh| (0..n).map(|host| mesh.over_links(host)).sum::<u64>() as f64 / 2.0;
             let deaths = |mesh: &Mesh| (0..n).map(|host| mesh.node(host).deaths()).sum::<u32>();
             let before = (sent(&mesh), linked(&mesh), deaths(&mesh));
+            let checks = |mesh: &Mesh| -> u64 {
+                (0..n).map(|host| u64::from(mesh.node(host).directory().counters().checked)).sum()
+            };
+            let cpu = (0..n).map(|host| mesh.spent(host)).sum::<Duration>().as_secs_f64();
+            let checked = checks(&mesh);
             mesh.run(LONG);
-            let per = |bytes: f64| bytes / LONG.as_secs_f64() / n as f64;
+            let per = |total: f64| total / LONG.as_secs_f64() / n as f64;
+            let worked = |mesh: &Mesh| (0..n).map(|host| mesh.spent(host)).sum::<Duration>().as_secs_f64();
+            run.figure("cpu_ms_per_s", per(worked(&mesh) - cpu) * 1_000.0, "ms/s");
+            let checks = (checks(&mesh) - checked) as f64;
+            run.figure("checks_per_s_node", per(checks), "signatures/s");
             run.figure("idle_bytes_per_s_node", per(sent(&mesh) - before.0), "B/s");
             run.figure("idle_link_bytes_per_s_node", per(linked(&mesh) - before.1), "B/s");
             let died = deaths(&mesh) - before.2;
@@ -189,4 +213,104 @@ fn a_mesh_that_was_cut_in_two_heals() {
         run.figure("heal_s", took.as_secs_f64(), "s");
         assert!(took <= 30 * SECOND, "{took:?}");
     }
+}
+
+/// All records that any running node has, by hash of key and version; and how many copies of them are missing.
+fn missing(mesh: &Mesh) -> usize {
+    let buckets: Vec<u8> = (0..=255).collect();
+    let items = |host: &usize| -> BTreeSet<(u64, u64)> {
+        let items = mesh.node(*host).directory().items(&buckets);
+        items.iter().map(|item| (item.key, item.version)).collect()
+    };
+    let each: Vec<_> = mesh.running().iter().map(items).collect();
+    let all: BTreeSet<(u64, u64)> = each.iter().flatten().copied().collect();
+    each.iter().map(|own| all.len() - own.len()).sum()
+}
+
+#[test]
+fn after_a_storm_of_loss_restarts_and_partitions_nothing_is_missing_anywhere() {
+    for n in sizes() {
+        for seed in seeds(61, n) {
+            let run = Run { n, loss_permille: 200, seed };
+            let mut mesh = grown(seed, n, 200);
+            let mut persons: Vec<(Person, Duration)> = Vec::new();
+            // ten partitions, in each of which ten nodes are started anew and ten people come
+            for round in 0..10 {
+                let sides = (0..n).map(|_| mesh.rng().random_range(0..2)).collect();
+                mesh.partition(Some(sides));
+                for _ in 0..10 {
+                    let host = mesh.rng().random_range(0..n);
+                    mesh.kill(host);
+                    let now = mesh.now();
+                    // flash is written a minute after it was written: who came later may be forgotten
+                    persons.retain(|(person, at)| person.host != host || now > *at + 66 * SECOND);
+                    let away = mesh.rng().random_range(0..6_000);
+                    mesh.run(Duration::from_millis(away));
+                    mesh.start(host, &[]);
+                    let home = mesh.rng().random_range(0..n);
+                    let name = format!("p{round}x{}", persons.len());
+                    persons.push((mesh.sign_in(home, &name), mesh.now()));
+                }
+                let apart = mesh.rng().random_range(0..40_000);
+                mesh.run(Duration::from_millis(apart));
+                mesh.partition(None);
+                let together = mesh.rng().random_range(0..20_000);
+                mesh.run(Duration::from_millis(if round < 9 { together } else { 0 }));
+            }
+            let took = mesh.run_until(300 * SECOND, Mesh::agrees);
+            run.figure("records_missing", missing(&mesh) as f64, "");
+            assert_eq!(missing(&mesh), 0, "seed {seed}");
+            let took = took.unwrap_or_else(|| panic!("seed {seed}: not all are taken for alive"));
+            run.figure("heal_after_storm_s", took.as_secs_f64(), "s");
+            let known = |address: &str| {
+                mesh.node(0).directory().accounts().any(|a| a.address().to_string() == address)
+            };
+            assert!(persons.len() > 20, "seed {seed}: the storm spared {}", persons.len());
+            for (person, _) in &persons {
+                assert!(known(&person.address), "seed {seed}: {} is forgotten", person.address);
+            }
+        }
+    }
+}
+
+/// The city that somebody joins: all of it in an optimised build, a village in a plain one.
+const CITY: City = if cfg!(debug_assertions) {
+    City { homes: 30, people: 300, attached: 90 }
+} else {
+    City { homes: 980, people: 10_000, attached: 3_000 }
+};
+
+#[test]
+fn who_joins_a_city_knows_it_within_seconds_and_checks_later() {
+    let (near, seed) = (20, 81);
+    let records = world::records(seed, CITY);
+    let mut mesh = Mesh::new(seed, near + 1);
+    mesh.weather.loss_permille = 50;
+    for host in 0..near {
+        mesh.give(host, &records);
+        mesh.start(host, &[host.saturating_sub(1)]);
+    }
+    mesh.run_until(300 * SECOND, Mesh::agrees).expect("agreement");
+    mesh.run(60 * SECOND);
+
+    let run = Run { n: CITY.homes + near, loss_permille: 50, seed };
+    mesh.start(near, &[0]);
+    let took = mesh.run_until(60 * SECOND, Mesh::agrees).expect("it knows what the others know");
+    let bytes = mesh.over_links(near) + mesh.sent(near).1 + mesh.heard(near);
+    let checks = mesh.node(near).directory().counters().checked;
+    let unchecked = mesh.node(near).directory().unchecked();
+    let at_10_mbps = took.as_secs_f64() + bytes as f64 * 8.0 / 10e6;
+    run.figure("join_bytes", bytes as f64, "bytes");
+    run.figure("join_s", at_10_mbps, "s");
+    run.figure("join_checks", f64::from(checks), "signatures");
+    run.figure("join_cpu_ms", mesh.spent(near).as_secs_f64() * 1_000.0, "ms");
+    assert!(unchecked * 10 > records.len() * 9, "only {unchecked} wait to be checked");
+    assert!(bytes <= 3 << 20, "{bytes} bytes");
+    assert!(at_10_mbps <= 5.0, "{at_10_mbps} s");
+
+    // in the background all are checked in the end
+    let proven = |mesh: &Mesh| mesh.node(near).directory().unchecked() == 0;
+    let took = mesh.run_until(2 * 3_600 * SECOND, proven).expect("all is checked");
+    run.figure("join_all_checked_s", took.as_secs_f64(), "s");
+    assert!(mesh.agrees());
 }

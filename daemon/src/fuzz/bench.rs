@@ -193,7 +193,7 @@ pub fn membership(data: &[u8]) {
     let agreement = Gossip::agreement(BenchKeys(OTHER).agreement_secret());
     let introduced = |secret: [u8; 32]| {
         let mut gossip = Gossip::new(id(OWN), 1, secret, 1, |_| Some(1));
-        gossip.introduce(id(OTHER), agreement, vec![address(OTHER)]);
+        gossip.introduce(id(OTHER), agreement, vec![address(OTHER)], true);
         gossip
     };
     // a secret under which no seed was sealed
@@ -349,8 +349,8 @@ mod tests {
         // what two nodes say to each other in half a minute
         let key = |n: u8| BenchKeys(n).agreement_secret();
         let mut nodes = [OWN, OTHER].map(|n| Gossip::new(id(n), 1, key(n), 1, |_| Some(1)));
-        nodes[0].introduce(id(OTHER), Gossip::agreement(key(OTHER)), vec![address(OTHER)]);
-        nodes[1].introduce(id(OWN), Gossip::agreement(key(OWN)), vec![address(OWN)]);
+        nodes[0].introduce(id(OTHER), Gossip::agreement(key(OTHER)), vec![address(OTHER)], true);
+        nodes[1].introduce(id(OWN), Gossip::agreement(key(OWN)), vec![address(OWN)], true);
         nodes[1].join(Time::ZERO, id(OWN), 1);
         nodes[1].spread(Time::ZERO, &account_record(OTHER, "pep", 3));
         let (mut said, mut raw) = (Vec::new(), Vec::new());

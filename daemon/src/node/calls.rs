@@ -55,6 +55,7 @@ impl<K: Keys> Node<K> {
         match request {
             Request::Invite { call, to, offer, .. } => {
                 check_description(&offer)?;
+                self.directory.check_person(&to);
                 self.directory.account(&to).ok_or(Code::NoSuchPerson)?;
                 let legs: Vec<(Device, NodeId)> = self
                     .directory
@@ -131,6 +132,9 @@ impl<K: Keys> Node<K> {
             return;
         }
         let invites = matches!(frame.body, CallBody::Invite(_));
+        if invites {
+            self.directory.check_person(&frame.from.address);
+        }
         let banned = invites && self.owner.refuses_call(&frame.from.address);
         let of_another = self
             .directory

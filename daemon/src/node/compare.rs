@@ -15,6 +15,7 @@ use truca_core::directory::sync::Digest;
 use truca_core::id::NodeId;
 use truca_core::wire::node::{Frame, Item};
 
+use super::inbox::LAZILY;
 use super::{Job, Keys, Node, SYNC_PERIOD, SYNC_SOON};
 use crate::event::LinkId;
 
@@ -22,8 +23,12 @@ use crate::event::LinkId;
 const MAX_ITEMS: usize = 65_536;
 /// How often a link may ask for a comparison: each goes through the whole directory.
 const COMPARE_PAUSE: Duration = Duration::from_secs(1);
+/// How many frames of members are heard in [`COMPARE_PAUSE`]: a question and the roll of the largest mesh.
+const MEMBERS: u8 = 4;
 /// How many `Want` frames may follow one comparison.
-const WANTS: u8 = 16;
+const WANTS: u8 = 96;
+/// Most records that are asked for at once.
+const WANT: usize = 500;
 /// Most bytes of records sent at once: more than a router checks between two comparisons, and so little that a
 /// dozen links that join at once do not fill what may wait for all (`run.rs`).
 const RECORDS_AN_ANSWER: usize = 256 * 1024;
@@ -64,6 +69,16 @@ pub(super) struct Comparing {
     /// When a comparison was answered last, and how many `Want` may still follow it.
     answered: Option<Time>,
     wants: u8,
+    /// Whether the other side's members were asked for.
+    members_asked: bool,
+    /// When frames of members were heard last, and how many more may follow now.
+    members_at: Option<Time>,
+    members_left: u8,
+    /// What is still to be asked for, the next last; and how many records were asked for and did not come yet.
+    to_want: Vec<u64>,
+    coming: usize,
+    /// Whether so much is coming that it is kept unchecked.
+    pub(super) lazily: bool,
 }
 
 impl<K: Keys> Node<K> {
@@ -109,7 +124,11 @@ impl<K: Keys> Node<K> {
         }
         while self.waiting_items() + items.len() > MAX_ITEMS {
             // who keeps most waiting makes room, so that one cannot keep all others from comparing
-            let most = self.links.open.iter().max_by_key(|(_, open)| open.comparing.items.len());
+            let most = self
+                .links
+                .open
+                .iter()
+                .max_by_key(|(_, o)| o.comparing.items.len() + o.comparing.to_want.len());
             let Some(most) = most.map(|(most, _)| *most).filter(|most| *most != link) else { return false };
             self.close_link(now, most);
         }
@@ -120,15 +139,89 @@ impl<K: Keys> Node<K> {
             let theirs = core::mem::take(&mut open.comparing.items);
             let difference = self.directory.compare(buckets, &theirs);
             self.send_records(now, link, &difference.send);
-            for chunk in difference.want.chunks(ITEMS_A_FRAME) {
-                self.send_frame(now, link, &Frame::Want(chunk.to_vec()));
+            if let Some(open) = self.links.open.get_mut(&link) {
+                open.comparing.lazily = difference.want.len() > LAZILY;
+                open.comparing.coming = 0;
+                open.comparing.to_want = difference.want;
+                open.comparing.to_want.reverse();
+            }
+            self.want_more(now, link);
+        }
+        true
+    }
+
+    /// The other side asks who the members are, or tells. Whether it could be understood.
+    pub(super) fn on_members(&mut self, now: Time, link: LinkId, sum: u64, roll: &[u8], more: bool) -> bool {
+        let Some(open) = self.links.open.get_mut(&link) else { return true };
+        let comparing = &mut open.comparing;
+        if comparing.members_at.is_none_or(|at| now >= at + COMPARE_PAUSE) {
+            (comparing.members_at, comparing.members_left) = (Some(now), MEMBERS);
+        }
+        let Some(left) = comparing.members_left.checked_sub(1) else {
+            self.links.counters.too_often = self.links.counters.too_often.wrapping_add(1);
+            return true;
+        };
+        comparing.members_left = left;
+        let asked = comparing.members_asked;
+        if !roll.is_empty() {
+            if !self.gossip.merge_roll(now, roll) {
+                return false;
+            }
+            if more || !asked {
+                return true;
+            }
+            if let Some(open) = self.links.open.get_mut(&link) {
+                open.comparing.members_asked = false;
+            }
+        }
+        // a question is answered where the sums differ; what was told is answered with what the other lacks
+        if self.gossip.sum() != sum {
+            let mut pieces = self.gossip.roll().into_iter().peekable();
+            while let Some(roll) = pieces.next() {
+                let (sum, more) = (self.gossip.sum(), pieces.peek().is_some());
+                self.send_frame(now, link, &Frame::Members { sum, roll, more });
             }
         }
         true
     }
 
     fn waiting_items(&self) -> usize {
-        self.links.open.values().map(|open| open.comparing.items.len()).sum()
+        self.links.open.values().map(|open| open.comparing.items.len() + open.comparing.to_want.len()).sum()
+    }
+
+    /// Asks for some of what a comparison has shown, when what was asked for before has nearly come and is merged:
+    /// so the pace is that of the slower side.
+    fn want_more(&mut self, now: Time, link: LinkId) {
+        let waiting = self.waiting();
+        let Some(open) = self.links.open.get_mut(&link) else { return };
+        let comparing = &mut open.comparing;
+        if comparing.to_want.is_empty() || comparing.coming > WANT / 2 || waiting > 2 * WANT {
+            return;
+        }
+        let rest = comparing.to_want.len().saturating_sub(WANT);
+        let mut hashes = comparing.to_want.split_off(rest);
+        hashes.reverse();
+        comparing.coming += hashes.len();
+        self.send_frame(now, link, &Frame::Want(hashes));
+    }
+
+    /// Some of what waited is merged: there is room for more.
+    pub(super) fn want_on(&mut self, now: Time) {
+        let links = self.links.open.iter().filter(|(_, open)| !open.comparing.to_want.is_empty());
+        for link in links.map(|(link, _)| *link).collect::<Vec<_>>() {
+            self.want_more(now, link);
+        }
+    }
+
+    /// Records came over a link.
+    pub(super) fn on_records(&mut self, now: Time, link: LinkId, from: NodeId, records: Vec<Vec<u8>>) {
+        let Some(open) = self.links.open.get_mut(&link) else { return };
+        open.comparing.coming = open.comparing.coming.saturating_sub(records.len());
+        let lazily = open.comparing.lazily || self.waiting() + records.len() > LAZILY;
+        for record in records {
+            self.take_in(now, record, lazily.then_some(from));
+        }
+        self.want_more(now, link);
     }
 
     /// The other side wants records.
@@ -170,9 +263,11 @@ impl<K: Keys> Node<K> {
         self.links.counters.comparisons = self.links.counters.comparisons.wrapping_add(1);
         if let Some(open) = self.links.open.get_mut(&link) {
             open.comparing.asked = open.comparing.asked.saturating_add(1);
+            open.comparing.members_asked = true;
         }
         let digest = self.directory.digest().to_bytes();
         self.send_frame(now, link, &Frame::Digest(digest));
+        self.send_frame(now, link, &Frame::Members { sum: self.gossip.sum(), roll: Vec::new(), more: false });
     }
 
     /// Compares directories with a node, over the link to it or a new one.
@@ -185,7 +280,7 @@ impl<K: Keys> Node<K> {
         }
     }
 
-    /// The directory changed: datagrams say so from now on.
+    /// The directory or the members changed: datagrams say so from now on.
     pub(super) fn summarize(&mut self, now: Time) {
         self.gossip.set_summary(self.directory.digest().summary());
         (self.drift.changed, self.drift.pause) = (now, SETTLE);

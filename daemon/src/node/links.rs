@@ -504,7 +504,7 @@ impl<K: Keys> Node<K> {
             _ => return false,
         };
         self.learn(now, node);
-        if self.directory.node(&id).is_none() {
+        if !self.check_node(id) {
             return false;
         }
         if let Some(open) = self.links.open.get_mut(&link) {
@@ -515,7 +515,6 @@ impl<K: Keys> Node<K> {
             self.links.sources.entry(id).or_insert(source);
         }
         let at = SocketAddr::new(remote.ip(), if dialled { remote.port() } else { port });
-        self.introduce(id);
         self.gossip.reached(id, at);
         if !self.gossip.is_alive(id) {
             self.gossip.join(now, id, generation);
@@ -537,11 +536,8 @@ impl<K: Keys> Node<K> {
             Frame::Digest(theirs) => return self.on_digest(now, link, &theirs),
             Frame::Items { buckets, items, more } => return self.on_items(now, link, &buckets, items, more),
             Frame::Want(hashes) => self.on_want(now, link, &hashes),
-            Frame::Records(records) => {
-                for record in records {
-                    self.take_in(now, record);
-                }
-            }
+            Frame::Records(records) => self.on_records(now, link, from, records),
+            Frame::Members { sum, roll, more } => return self.on_members(now, link, sum, &roll, more),
             Frame::Call(frame) => self.on_call_frame(now, from, *frame),
             Frame::Account(frame) => return self.on_account_frame(now, from, *frame),
         }
@@ -590,6 +586,7 @@ impl<K: Keys> Node<K> {
             self.undeliverable(now, id, frame);
             return;
         }
+        self.check_node(id);
         let mut addresses = self.reachable_at(id);
         if let Some(best) = self.gossip.address(id) {
             addresses.retain(|address| *address != best);

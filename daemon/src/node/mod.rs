@@ -26,9 +26,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use truca_core::Time;
-use truca_core::directory::record::{Key, Node as NodeRecord, NodeBody, Record, Status};
+use truca_core::directory::record::{self, Key, Node as NodeRecord, NodeBody, Record, Status, Verify};
 use truca_core::directory::sync::gossip_key;
 use truca_core::directory::{Directory, Limits, Merged, Refused};
+use truca_core::gossip::seal::{Agree, PairKey};
 use truca_core::gossip::{self, Gossip};
 use truca_core::id::NodeId;
 use truca_core::name::Name;
@@ -39,6 +40,7 @@ use truca_core::wire::node::Device;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
 use admission::Admission;
+use inbox::PROVE_PERIOD;
 use news::News;
 use state::Saved;
 
@@ -66,6 +68,14 @@ pub trait Keys {
     fn sign(&self, message: &[u8]) -> [u8; 64];
     /// Fills a buffer with random bytes.
     fn random(&self, buffer: &mut [u8]);
+    /// What checks the signatures of records.
+    fn verify(&self) -> Verify {
+        record::verify
+    }
+    /// What computes the keys of pairs of nodes.
+    fn agree(&self) -> Agree {
+        PairKey::agree
+    }
 }
 
 /// What the owner has decided, as far as the node needs it.
@@ -123,6 +133,7 @@ enum Job {
     Dial(SocketAddr),
     Reach(NodeId),
     Learn,
+    Prove,
     Renew,
     Sync,
     Save,
@@ -248,6 +259,8 @@ impl<K: Keys> Node<K> {
             keys,
             settings,
         };
+        node.directory.verify_by(node.keys.verify());
+        node.gossip.agree_by(node.keys.agree());
         let own = Record::Node(node.record.clone()).encode();
         node.learn(now, &own);
         for account in &saved.accounts {
@@ -322,6 +335,7 @@ impl<K: Keys> Node<K> {
                 Job::Session(session) => self.session_due(now, session),
                 Job::Dial(address) => self.dial_due(now, address),
                 Job::Reach(id) => self.reach_again(now, id),
+                Job::Prove => self.prove_due(now),
                 Job::Learn => self.learn_some(now),
                 Job::Renew => self.renew_due(now),
                 Job::Sync => self.sync_due(now),
@@ -336,6 +350,9 @@ impl<K: Keys> Node<K> {
     /// A membership datagram came in.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, payload: &[u8]) {
         self.traffic.datagrams_in += payload.len() as u64;
+        if let Some(sender) = self.gossip.unchecked_sender(payload) {
+            self.check_node(sender);
+        }
         let before = self.refused_datagrams();
         self.gossip.handle_datagram(now, from, payload);
         if before == 0 && self.refused_datagrams() > 0 {
@@ -405,6 +422,7 @@ impl<K: Keys> Node<K> {
                 if self.alive.insert(id) {
                     log::info!("{} ({id}) is up", self.directory.node_name(&id));
                     self.tell_of_member(id, true);
+                    self.summarize(now);
                     if self.fallen.remove(&id) {
                         self.sync_with(now, id);
                     }
@@ -416,6 +434,7 @@ impl<K: Keys> Node<K> {
                 if self.alive.remove(&id) {
                     log::info!("{} ({id}) is down", self.directory.node_name(&id));
                     self.tell_of_member(id, false);
+                    self.summarize(now);
                     self.fallen.insert(id);
                     self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
@@ -428,7 +447,12 @@ impl<K: Keys> Node<K> {
                     }
                 }
             }
-            gossip::Output::Arrived(record) => self.take_in(now, record),
+            gossip::Output::Check(id, data) => {
+                if self.check_node(id) {
+                    self.gossip.send(id, &data);
+                }
+            }
+            gossip::Output::Arrived(record) => self.take_in(now, record, None),
             gossip::Output::Unknown(from) => {
                 match from {
                     Some(from) => self.candidate(now, from, None, "datagram"),
@@ -442,11 +466,29 @@ impl<K: Keys> Node<K> {
 
     /// Merges a record; what is news goes on to the others. Whether it was news.
     fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
+        self.learn_from(now, encoded, None)
+    }
+
+    /// The same for one that the neighbour `from` answered a comparison with, if it may be checked later.
+    fn learn_from(&mut self, now: Time, encoded: &[u8], from: Option<NodeId>) -> bool {
         if !self.settings.admission.allows_record(self.id, encoded) {
             self.links.counters.not_admitted = self.links.counters.not_admitted.wrapping_add(1);
             return false;
         }
-        match self.directory.merge(encoded) {
+        let merged = match from {
+            Some(from) => self.directory.merge_lazily(encoded, from),
+            None => self.directory.merge(encoded),
+        };
+        match merged {
+            Ok(Merged::Unchecked(key)) => {
+                self.summarize(now);
+                if let Key::Node(id) = key {
+                    self.introduce(id);
+                }
+                self.windows_soon(now);
+                self.prove_later(now, PROVE_PERIOD);
+                true
+            }
             Ok(Merged::New(key)) => {
                 self.gossip.spread(now, encoded);
                 self.summarize(now);
@@ -496,8 +538,8 @@ impl<K: Keys> Node<K> {
     fn introduce(&mut self, id: NodeId) {
         let Some(record) = self.directory.node(&id) else { return };
         let agreement = record.body.agreement.0;
-        let addresses = self.reachable_at(id);
-        self.gossip.introduce(id, agreement, addresses);
+        let (addresses, checked) = (self.reachable_at(id), self.directory.is_checked(&Key::Node(id)));
+        self.gossip.introduce(id, agreement, addresses, checked);
     }
 
     /// Where a node says it can be reached, without addresses that are ours.

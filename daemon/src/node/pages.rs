@@ -297,7 +297,7 @@ impl<K: Keys> Node<K> {
                 };
                 attached.window = Some(window);
                 self.tell(page, &Notice::Ok { id });
-                self.update_windows_of(Some(session));
+                self.update_windows_of(now, Some(session));
                 return Ok(None);
             }
             Request::Profile { display, .. } => self.on_profile(now, session, &display)?,
@@ -469,11 +469,11 @@ impl<K: Keys> Node<K> {
     pub(super) fn update_windows(&mut self, now: Time) {
         self.windows_at = None;
         self.windows_last = now;
-        self.update_windows_of(None);
+        self.update_windows_of(now, None);
     }
 
     /// Tells one session, or all, what is new in what they look at.
-    fn update_windows_of(&mut self, only: Option<SessionId>) {
+    fn update_windows_of(&mut self, now: Time, only: Option<SessionId>) {
         let of_interest = |(session, attached): &(&SessionId, &Attached)| {
             attached.page.is_some() && only.is_none_or(|only| only == **session)
         };
@@ -488,6 +488,7 @@ impl<K: Keys> Node<K> {
         let alive = |id: &NodeId| self.alive.contains(id);
         let watched = sessions().any(|(_, attached)| attached.window.is_some());
         let everybody = watched.then(|| Everybody::gather(&self.directory, alive));
+        let mut unchecked = Vec::new();
         for (session, attached) in &mut self.pages.sessions {
             let Some(page) = attached.page.filter(|_| only.is_none_or(|only| only == *session)) else {
                 continue;
@@ -503,8 +504,10 @@ impl<K: Keys> Node<K> {
             }
             if let Some((window, everybody)) = attached.window.as_mut().zip(everybody.as_ref()) {
                 news.extend(window.update(everybody, &attached.own.address, alive));
+                unchecked.extend(window.unchecked());
             }
             self.outputs.extend(news.iter().map(|notice| Output::Page(page, text_of(notice))));
         }
+        unchecked.into_iter().for_each(|address| self.prove_person(now, address));
     }
 }

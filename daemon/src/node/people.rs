@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use truca_core::Time;
-use truca_core::directory::record::{Account, AccountBody, Attachment, Record, Status, verify};
+use truca_core::directory::record::{Account, AccountBody, Attachment, Key, Record, Status, verify};
 use truca_core::id::DeviceId;
 use truca_core::name::{Address, Display, Name};
 use truca_core::signal::call::SessionId;
@@ -45,6 +45,7 @@ impl<K: Keys> Node<K> {
         if self.owner.refuses_sign_in(&address) {
             return Err(fail(Code::Banned, "this account is kept out of this node"));
         }
+        self.directory.check_person(&address);
         let known = self.directory.account(&address).map(|account| account.body.clone());
         let claimed = known.as_ref().is_some_and(|a| a.devices.is_empty()) && address.home == self.id;
         match &known {
@@ -177,7 +178,9 @@ impl<K: Keys> Node<K> {
         let others = self.alive.iter().filter(|id| **id != self.id).filter_map(move |id| {
             let port = self.directory.node(id)?.body.stun_port;
             let at = self.gossip.address(*id)?.ip();
-            (port > 0 && at.is_loopback() == local.is_loopback()).then(|| SocketAddr::new(at, port))
+            let checked = self.directory.is_checked(&Key::Node(*id));
+            (checked && port > 0 && at.is_loopback() == local.is_loopback())
+                .then(|| SocketAddr::new(at, port))
         });
         others.take(REMOTE_STUN)
     }

@@ -46,6 +46,7 @@ impl<K: Keys> Node<K> {
             "calls": self.calls.len(),
             "links": self.links.len(),
             "records": nodes + accounts + attachments,
+            "records_unchecked": self.directory.unchecked(),
             "limits": { "sessions": self.settings.max_sessions, "accounts": self.settings.max_accounts },
             "traffic": {
                 "links": { "in_bytes": self.traffic.links_in, "out_bytes": self.traffic.links_out },

@@ -6,13 +6,14 @@
 //!
 //! Bounds: [`Limits`]. A record over them is refused and counted; what is known stays.
 
+pub mod lazy;
 pub mod record;
 pub mod sync;
 pub mod window;
 
 use std::collections::BTreeMap;
 
-use record::{Account, AccountBody, Attachment, BadRecord, Key, Node, Record, Status};
+use record::{Account, AccountBody, Attachment, BadRecord, Key, Node, Record, Status, Verify};
 use serde::Serialize;
 
 use crate::id::{DeviceId, NodeId};
@@ -53,6 +54,8 @@ impl Default for Limits {
 pub enum Merged {
     /// It is news: pass it on.
     New(Key),
+    /// It is news, and its signature is not checked yet: nobody else is to be told.
+    Unchecked(Key),
     /// The same or a newer one was known.
     Known,
     /// A record of this node itself that this node does not know: one of an earlier life, of which a write to
@@ -115,6 +118,8 @@ struct Entry<T> {
     record: T,
     hash: u64,
     version: u64,
+    /// 0, or the place of the neighbour on whose word it is kept unchecked.
+    source: u8,
 }
 
 /// The directory.
@@ -122,12 +127,15 @@ struct Entry<T> {
 pub struct Directory {
     own: NodeId,
     limits: Limits,
+    verify: Verify,
     nodes: BTreeMap<NodeId, Entry<Node>>,
     accounts: BTreeMap<Address, Entry<Account>>,
     attachments: BTreeMap<(Address, DeviceId), Entry<Attachment>>,
     digest: sync::Digest,
     counters: Counters,
     revision: u32,
+    unchecked: usize,
+    sources: Vec<lazy::Source>,
 }
 
 impl Directory {
@@ -136,13 +144,21 @@ impl Directory {
         Self {
             own,
             limits,
+            verify: record::verify,
             nodes: BTreeMap::new(),
             accounts: BTreeMap::new(),
             attachments: BTreeMap::new(),
             digest: sync::Digest::default(),
             counters: Counters::default(),
             revision: 0,
+            unchecked: 0,
+            sources: Vec::new(),
         }
+    }
+
+    /// From now on signatures are checked by this.
+    pub fn verify_by(&mut self, verify: Verify) {
+        self.verify = verify;
     }
 
     /// Merges an encoded record.
@@ -150,9 +166,14 @@ impl Directory {
     /// # Errors
     /// Why it was refused; it is counted, and nothing has changed.
     pub fn merge(&mut self, encoded: &[u8]) -> Result<Merged, Refused> {
-        let result = Record::decode(encoded).map_err(Refused::from).and_then(|record| self.admit(record));
+        self.merge_from(encoded, None)
+    }
+
+    fn merge_from(&mut self, encoded: &[u8], from: Option<NodeId>) -> Result<Merged, Refused> {
+        let result =
+            Record::decode(encoded).map_err(Refused::from).and_then(|record| self.admit(record, from));
         match result {
-            Ok(Merged::New(_)) => {
+            Ok(Merged::New(_) | Merged::Unchecked(_)) => {
                 self.counters.merged = self.counters.merged.wrapping_add(1);
                 self.revision = self.revision.wrapping_add(1);
             }
@@ -172,11 +193,15 @@ impl Directory {
     }
 
     /// Cheap checks first: age and bounds, then who may say so, and the signature (17 ms on a router) last.
-    fn admit(&mut self, record: Record) -> Result<Merged, Refused> {
+    fn admit(&mut self, record: Record, from: Option<NodeId>) -> Result<Merged, Refused> {
         let key = record.key();
         let hash = key.hash();
         let version = record.version();
-        let stamp = self.stamp(&key);
+        let mut stamp = self.stamp(&key);
+        if stamp.is_some_and(|(_, known)| known != version) && !self.check(&key) {
+            // what was there was a lie
+            stamp = None;
+        }
         if let Some((counter, known)) = stamp {
             // of its own record a node knows the last one, so another with the same counter is of an earlier life
             let own = key == Key::Node(self.own) && record.counter() == counter && version != known;
@@ -185,23 +210,27 @@ impl Directory {
             }
         }
         let known = stamp.is_some();
+        let word = self.on_word_of(&record, known, from);
         match record {
             Record::Node(record) => {
-                if !known && self.nodes.len() >= self.limits.nodes {
+                if !known && self.nodes.len() >= self.limits.nodes && !self.make_room(&key) {
                     return Err(Refused::Full);
                 }
-                self.counters.checked = self.counters.checked.wrapping_add(1);
-                record.verify()?;
+                if word == 0 {
+                    self.count_check();
+                    record.verify(self.verify)?;
+                }
                 if record.id() == self.own && known {
                     return Ok(Merged::Ahead { counter: record.body.counter, boot: record.body.boot });
                 }
-                let old = self.nodes.insert(record.id(), Entry { record, hash, version });
+                let entry = self.entry(record, hash, version, word);
+                let old = self.nodes.insert(entry.record.id(), entry);
                 self.digest.replace(hash, old.map(|old| old.version), version);
             }
             Record::Account(record) => {
                 let address = record.address();
                 let deleted = record.body.is_deleted();
-                if !known && self.accounts.len() >= self.limits.accounts {
+                if !known && self.accounts.len() >= self.limits.accounts && !self.make_room(&key) {
                     return Err(Refused::Full);
                 }
                 if deleted && !known && self.is_forgotten(&record) {
@@ -210,40 +239,53 @@ impl Directory {
                 if !deleted
                     && self.account(&address).is_none()
                     && self.accounts_of(address.home).count() >= self.limits.accounts_per_home
+                    && !self.make_room(&key)
                 {
                     return Err(Refused::Full);
                 }
                 if record.body.devices.len() > self.limits.devices {
                     return Err(Refused::Full);
                 }
-                let home = self.nodes.get(&record.body.home).ok_or(Refused::Orphan)?;
-                self.counters.checked = self.counters.checked.wrapping_add(1);
-                record.verify(&home.record.body.point)?;
-                self.forget_other_devices(&address, &record.body.devices);
+                let home = self.nodes.get(&record.body.home).ok_or(Refused::Orphan)?.record.body.point;
+                if word == 0 {
+                    self.count_check();
+                    record.verify(&home, self.verify)?;
+                    self.forget_other_devices(&address, &record.body.devices);
+                }
                 let home = address.home;
-                let old = self.accounts.insert(address, Entry { record, hash, version });
+                let entry = self.entry(record, hash, version, word);
+                let old = self.accounts.insert(address, entry);
                 self.digest.replace(hash, old.map(|old| old.version), version);
                 if deleted {
                     self.forget_old_tombstones(home);
                 }
             }
             Record::Attachment(record) => {
-                if !known && self.attachments.len() >= self.limits.attachments {
+                if !known && self.attachments.len() >= self.limits.attachments && !self.make_room(&key) {
                     return Err(Refused::Full);
                 }
                 let account = self.accounts.get(&record.address).ok_or(Refused::Orphan)?;
                 // a tombstone has none
                 if !account.record.body.devices.contains(&record.device()) {
-                    return Err(Refused::Device);
+                    // unless the account is a lie
+                    let account = Key::Account(record.address.clone());
+                    return Err(if self.check(&account) { Refused::Device } else { Refused::Orphan });
                 }
-                self.counters.checked = self.counters.checked.wrapping_add(1);
-                record.verify()?;
+                if word == 0 {
+                    self.count_check();
+                    record.verify_by(self.verify)?;
+                }
                 let place = (record.address.clone(), record.device());
-                let old = self.attachments.insert(place, Entry { record, hash, version });
+                let entry = self.entry(record, hash, version, word);
+                let old = self.attachments.insert(place, entry);
                 self.digest.replace(hash, old.map(|old| old.version), version);
             }
         }
-        Ok(Merged::New(key))
+        Ok(if word == 0 { Merged::New(key) } else { Merged::Unchecked(key) })
+    }
+
+    fn count_check(&mut self) {
+        self.counters.checked = self.counters.checked.wrapping_add(1);
     }
 
     /// Forgets the attachments of devices that an account has no more: whoever learns of the account first
@@ -258,6 +300,7 @@ impl Directory {
             .collect();
         for device in others {
             if let Some(gone) = self.attachments.remove(&(address.clone(), device)) {
+                self.unchecked -= usize::from(gone.source > 0);
                 self.digest.replace(gone.hash, Some(gone.version), 0);
             }
         }
@@ -284,6 +327,7 @@ impl Directory {
         let excess = stamps.len().saturating_sub(self.limits.tombstones_per_home);
         for (_, name) in stamps.drain(..excess) {
             if let Some(gone) = self.accounts.remove(&Address { home, name }) {
+                self.unchecked -= usize::from(gone.source > 0);
                 self.digest.replace(gone.hash, Some(gone.version), 0);
             }
         }
@@ -298,7 +342,7 @@ impl Directory {
             return false;
         }
         let (hash, version) = (Key::Node(id).hash(), whole.version());
-        let old = self.nodes.insert(id, Entry { record, hash, version });
+        let old = self.nodes.insert(id, Entry { record, hash, version, source: 0 });
         self.digest.replace(hash, old.map(|old| old.version), version);
         self.revision = self.revision.wrapping_add(1);
         true
@@ -366,11 +410,12 @@ impl Directory {
 
     /// The accounts of one home, and its tombstones.
     pub fn records_of(&self, home: NodeId) -> impl Iterator<Item = &Account> {
+        self.account_entries(home).map(|e| &e.record)
+    }
+
+    fn account_entries(&self, home: NodeId) -> impl Iterator<Item = &Entry<Account>> {
         let from = Address { home, name: Name::before_all() };
-        self.accounts
-            .range(from..)
-            .take_while(move |(address, _)| address.home == home)
-            .map(|(_, e)| &e.record)
+        self.accounts.range(from..).take_while(move |(address, _)| address.home == home).map(|(_, e)| e)
     }
 
     /// One device's attachment, whatever it says.
@@ -380,8 +425,12 @@ impl Directory {
 
     /// All attachments of an account, whatever they say.
     fn attachments_of<'a>(&'a self, address: &'a Address) -> impl Iterator<Item = &'a Attachment> {
+        self.attachment_entries(address).map(|e| &e.record)
+    }
+
+    fn attachment_entries<'a>(&'a self, address: &'a Address) -> impl Iterator<Item = &'a Entry<Attachment>> {
         let from = (address.clone(), DeviceId([0; 16]));
-        self.attachments.range(from..).take_while(move |((of, _), _)| of == address).map(|(_, e)| &e.record)
+        self.attachments.range(from..).take_while(move |((of, _), _)| of == address).map(|(_, e)| e)
     }
 
     /// Where an account is attached now: devices that are `here`, at nodes that `alive` says are members and

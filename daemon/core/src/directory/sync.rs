@@ -127,16 +127,18 @@ impl Directory {
     /// keeps the newer.
     pub fn compare(&self, buckets: &[u8], theirs: &[Item]) -> Difference {
         let wanted = bitmap(buckets);
-        let mut theirs: Vec<Item> = theirs.to_vec();
-        theirs.sort_unstable_by_key(|item| item.key);
+        let mut sorted: Vec<(u64, usize)> =
+            theirs.iter().enumerate().map(|(at, item)| (item.key, at)).collect();
+        sorted.sort_unstable();
         let mut matched = vec![false; theirs.len()];
         let mut difference = Difference::default();
         for Stamp { item: Item { key: hash, version }, place } in self.stamps() {
             if !wanted[usize::from(bucket(hash))] {
                 continue;
             }
-            match theirs.binary_search_by_key(&hash, |item| item.key) {
-                Ok(at) => {
+            match sorted.binary_search_by_key(&hash, |(key, _)| *key) {
+                Ok(found) => {
+                    let at = sorted[found].1;
                     matched[at] = true;
                     if theirs[at].version != version {
                         difference.send.push(place.key());
@@ -146,6 +148,7 @@ impl Directory {
                 Err(_) => difference.send.push(place.key()),
             }
         }
+        // in the order in which they were told: it can be merged, however it is cut
         difference
             .want
             .extend(theirs.iter().zip(&matched).filter(|(_, seen)| !**seen).map(|(item, _)| item.key));

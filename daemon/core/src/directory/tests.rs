@@ -361,3 +361,5 @@ proptest! {
         prop_assert_eq!(left.digest(), &before, "what was merged says nothing new");
     }
 }
+
+mod lazy;

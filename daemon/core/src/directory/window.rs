@@ -49,6 +49,7 @@ pub struct Window {
     text: String,
     limit: usize,
     sent: Option<Sent>,
+    unchecked: Vec<Address>,
 }
 
 #[derive(Debug)]
@@ -66,7 +67,13 @@ impl Window {
             return None;
         }
         let limit = usize::from(limit.clamp(1, MAX_WINDOW));
-        Some(Self { watch, text: text.trim().to_lowercase(), limit, sent: None })
+        Some(Self { watch, text: text.trim().to_lowercase(), limit, sent: None, unchecked: Vec::new() })
+    }
+
+    /// People who belong into the window and were left out, because what is known of them is not checked yet
+    /// ([`super::lazy`]).
+    pub fn unchecked(&mut self) -> Vec<Address> {
+        core::mem::take(&mut self.unchecked)
     }
 
     /// What the page must be told now, if anything.
@@ -78,13 +85,19 @@ impl Window {
     ) -> Option<Notice> {
         let directory = everybody.directory;
         let (mut total, mut here, mut matching) = (0, 0, Vec::new());
+        let mut unchecked = Vec::new();
         for entry in everybody.people.iter().filter(|entry| self.matches(directory, entry)) {
             total += 1;
             here += u32::from(entry.here);
-            if matching.len() < self.limit {
-                matching.push(entry);
+            if matching.len() + unchecked.len() < self.limit {
+                if directory.is_person_checked(&entry.address) {
+                    matching.push(entry);
+                } else {
+                    unchecked.push(entry.address.clone());
+                }
             }
         }
+        self.unchecked = unchecked;
         let order: Vec<Address> = matching.iter().map(|entry| entry.address.clone()).collect();
         let old = self.sent.take();
         let mut changed = Vec::new();

@@ -5,8 +5,8 @@ fn pair() -> (Gossip, Gossip, SocketAddr, SocketAddr) {
     let (a, b) = (NodeId([1; 16]), NodeId([2; 16]));
     let mut left = Gossip::new(a, 1, [1; 32], 1, |_| Some(1));
     let mut right = Gossip::new(b, 1, [2; 32], 2, |_| Some(1));
-    left.introduce(b, Gossip::agreement([2; 32]), vec![address(2)]);
-    right.introduce(a, Gossip::agreement([1; 32]), vec![address(1)]);
+    left.introduce(b, Gossip::agreement([2; 32]), vec![address(2)], true);
+    right.introduce(a, Gossip::agreement([1; 32]), vec![address(1)], true);
     (left, right, address(1), address(2))
 }
 
@@ -121,3 +121,5 @@ fn a_node_that_never_answers_is_not_announced_to_for_ever() {
     }
     assert!((2..=6).contains(&sends), "{sends}");
 }
+
+mod roll;

@@ -49,6 +49,15 @@ pub enum Frame {
     Account(Box<AccountFrame>),
     /// Proves that the sender knows the community's secret.
     Prove(Bytes<32>),
+    /// The sender's members, asked for by a frame with an empty roll.
+    Members {
+        /// The sum of their short ids ([`crate::gossip::Gossip::sum`]).
+        sum: u64,
+        /// Their states, as in datagrams ([`crate::gossip::Gossip::roll`]). In several frames when they are many.
+        roll: Vec<u8>,
+        /// Whether more frames of this roll follow.
+        more: bool,
+    },
 }
 
 /// One record in a comparison.

@@ -58,6 +58,7 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-call", Frame::Call(Box::new(call))),
         ("frame-account", Frame::Account(Box::new(account(Devices::Refuse)))),
         ("frame-prove", Frame::Prove(Bytes([0x99; 32]))),
+        ("frame-members", Frame::Members { sum: 0x0102_0304_0506_0708, roll: vec![0xee; 3], more: true }),
     ]
 }
 
