@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use serde_json::json;
+use truca_core::id::CallId;
 use truca_tests::figures::Run;
 use truca_tests::sim::{Mesh, Person};
 use truca_tests::world::{self, City};
@@ -56,6 +57,37 @@ fn people_of_two_nodes_see_each_other_and_talk() {
     mesh.close_page(&nuria, true);
     mesh.run(SECOND);
     assert_eq!(mesh.told(&pep, "ended")[0]["reason"], json!("left"));
+}
+
+#[test]
+fn pages_that_confirm_nothing_cannot_fill_a_router_together() {
+    let mut mesh = grown(3, 1, 0);
+    let pages = 24;
+    // each has 240 KB to confirm in the end, which alone would be let pass
+    let mut mute = Vec::new();
+    for n in 0..pages {
+        let mut speaker = mesh.sign_in(0, &format!("speaker{n}"));
+        let mut silent = mesh.sign_in(0, &format!("silent{n}"));
+        let call = CallId([n; 16]).to_string();
+        let sdp = json!({ "call": call, "to": silent.address, "media": "audio", "sdp": "v=0\r\n", "signature": "A".repeat(86) });
+        mesh.ask(&mut speaker, "invite", sdp.clone());
+        mesh.ask(&mut silent, "accept", sdp);
+        for _ in 0..30 {
+            mesh.run(SECOND / 10);
+            mesh.ask(&mut speaker, "message", json!({ "call": call, "text": "🕭".repeat(2_000) }));
+        }
+        mute.push(silent);
+    }
+    mesh.run(SECOND);
+    let heard = |person: &Person| mesh.told(person, "message").len();
+    assert!(
+        mute.iter().all(|person| heard(person) == 30),
+        "{:?}",
+        mute.iter().map(heard).collect::<Vec<_>>()
+    );
+    let ended = mute.iter().filter(|person| !mesh.told(person, "bye").is_empty()).count();
+    // 4 MiB are 17 times as much
+    assert_eq!(ended, usize::from(pages) - 17);
 }
 
 #[test]

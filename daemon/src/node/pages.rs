@@ -11,7 +11,7 @@ use truca_core::directory::window::{Everybody, Window};
 use truca_core::id::{DeviceId, NodeId};
 use truca_core::name::Address;
 use truca_core::signal::call::SessionId;
-use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, Session};
+use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, MAX_UNCONFIRMED_OF_ALL, Session};
 use truca_core::sorted::{Map, Set};
 use truca_core::wire::bytes::{Challenge, Token};
 use truca_core::wire::node::Device;
@@ -428,17 +428,33 @@ impl<K: Keys> Node<K> {
     /// Tells a session of a call; one that does not confirm what it is told ends.
     pub(super) fn tell_call(&mut self, now: Time, session: SessionId, event: CallEvent) {
         let Some(attached) = self.pages.sessions.get_mut(&session) else { return };
-        let page = attached.page;
-        match (attached.reliable.push(event), page) {
-            (Ok(text), Some(page)) => self.outputs.push_back(Output::Page(page, PageOut::Text(text))),
-            (Ok(_), None) => {}
-            (Err(_), page) => {
-                if let Some(page) = page {
-                    self.bye(page, ByeReason::Overflow, POLICY);
-                }
-                self.end_session(now, session, true);
+        let Ok(text) = attached.reliable.push(event) else {
+            self.overflow(now, session);
+            return;
+        };
+        // as long as nobody has more than an equal share, all have less than the whole
+        let share = MAX_UNCONFIRMED_OF_ALL / self.settings.max_sessions.max(1);
+        let is_much = attached.reliable.unconfirmed_bytes() > share;
+        if let Some(page) = attached.page {
+            self.outputs.push_back(Output::Page(page, PageOut::Text(text)));
+        }
+        if is_much {
+            let kept = self.pages.sessions.iter().map(|(id, at)| (at.reliable.unconfirmed_bytes(), *id));
+            let fullest = kept.clone().max();
+            if kept.map(|(bytes, _)| bytes).sum::<usize>() > MAX_UNCONFIRMED_OF_ALL
+                && let Some((_, fullest)) = fullest
+            {
+                self.overflow(now, fullest);
             }
         }
+    }
+
+    /// A page has not confirmed too much.
+    fn overflow(&mut self, now: Time, session: SessionId) {
+        if let Some(page) = self.pages.sessions.get(&session).and_then(|attached| attached.page) {
+            self.bye(page, ByeReason::Overflow, POLICY);
+        }
+        self.end_session(now, session, true);
     }
 
     pub(super) fn tell(&mut self, page: PageId, notice: &Notice) {

@@ -15,6 +15,8 @@ pub const GRACE_LEFT: Duration = Duration::from_secs(3);
 pub const MAX_UNCONFIRMED: usize = 64;
 /// Most bytes of them.
 pub const MAX_UNCONFIRMED_BYTES: usize = 256 * 1024;
+/// Most bytes that all pages of a node together have not confirmed; beyond it the session with most of them ends.
+pub const MAX_UNCONFIRMED_OF_ALL: usize = 4 * 1024 * 1024;
 /// How many requests a page may make at once.
 pub const BURST: u32 = 40;
 /// How many refusals are remembered for a page that asks again.
@@ -116,6 +118,11 @@ impl Session {
         self.unconfirmed_bytes += text.len();
         self.unconfirmed.push_back((n, text.clone()));
         Ok(text)
+    }
+
+    /// Bytes that the page has not confirmed.
+    pub fn unconfirmed_bytes(&self) -> usize {
+        self.unconfirmed_bytes
     }
 
     /// The page has received everything up to `n`.
