@@ -3,16 +3,22 @@
 //! Every subject is a process of its own; the runs of the subjects alternate, and a ratio is the median of
 //! the ratios of neighbouring runs, since machines are noisy. `BENCH_RUNS` (5), `BENCH_MESSAGES` (50,000),
 //! `BENCH_REQUESTS` (400,000) and `BENCH_CLIENTS` (200) change the size; `TRUCA` names another daemon.
+//! `gossip` runs meshes of `BENCH_NODES` (50) processes of ours and of Serf once, as root.
 //! `TRUCA_OPENWRT` names one as it goes on a router but for this machine's CPU: its memory and its start are held
 //! to their budgets. `TRUCA_MIPS` names one for mips, whose instructions are counted.
 
+mod gossip;
 mod mips;
 mod process;
 mod relay;
 mod report;
 mod stun;
 
-use std::{env, path::PathBuf, str::FromStr};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use process::Bare;
 use report::{Metric, Report};
@@ -38,7 +44,7 @@ const PAIRS: [(&str, &str); 3] =
     [("trucad", "bare-relay"), ("trucad", "bare-relay-ok"), ("trucad", "bare-echo")];
 
 /// What can be run alone, named as the first argument.
-const ALL: [&str; 5] = ["relay", "memory", "stun", "idle", "mips"];
+const ALL: [&str; 6] = ["relay", "memory", "stun", "idle", "mips", "gossip"];
 
 /// One page of the bench asks faster than a person ever does.
 const NO_RATE: &str = "config limits\n\toption page_rate '0'\n";
@@ -56,6 +62,12 @@ async fn main() -> Result {
     let wanted = |what| only.as_deref().is_none_or(|only| only == what);
     let openwrt: Option<PathBuf> = env::var_os("TRUCA_OPENWRT").map(Into::into);
     let mut report = Report::default();
+    let target =
+        env::var_os("BENCH_OUT").map_or_else(|| PathBuf::from("target/bench/results.jsonl"), PathBuf::from);
+    if gossip::is_inside() {
+        return meshes(report, setting("BENCH_NODES", 50)?, openwrt, &target).await;
+    }
+    let runs = if only.as_deref() == Some("gossip") { 0 } else { runs };
     for run in 1..=runs {
         eprintln!("run {run} of {runs}");
         if wanted("relay") {
@@ -116,11 +128,37 @@ async fn main() -> Result {
         report.add(INSTRUCTIONS, "sign_in", costs.sign_in);
         report.add(INSTRUCTIONS, "relay_message", costs.relay_message);
     }
-    let target =
-        env::var_os("BENCH_OUT").map_or_else(|| PathBuf::from("target/bench/results.jsonl"), PathBuf::from);
     report.close(&PAIRS, &target)?;
+    if wanted("gossip") {
+        let lines = target.with_extension("gossip");
+        match gossip::enter(&lines) {
+            Ok(()) => {
+                let all = fs::read(&target)?.into_iter().chain(fs::read(&lines)?).collect::<Vec<_>>();
+                fs::write(&target, all)?;
+                fs::remove_file(lines)?;
+            }
+            Err(why) => println!("gossip: skipped: {why}"),
+        }
+    }
     let over = report.over(&BUDGETS, ROUTER);
     if over.is_empty() { Ok(()) } else { Err(over.join("; ").into()) }
+}
+
+/// A mesh of ours and one of Serf's.
+async fn meshes(mut report: Report, count: usize, router: Option<PathBuf>, target: &Path) -> Result {
+    let metric = |metric, unit| Metric { bench: "gossip", metric, unit };
+    gossip::count()?;
+    // what goes on a router, where it was built
+    let ours = if router.is_some() { ROUTER } else { "trucad" };
+    for (subject, costs) in [("serf", gossip::serf(count)?), (ours, gossip::trucad(count, router).await?)] {
+        report.add(metric("idle_udp_bytes_per_s", "B/s"), subject, costs.udp);
+        report.add(metric("idle_tcp_bytes_per_s", "B/s"), subject, costs.tcp);
+        report.add(metric("idle_bytes_per_s", "B/s"), subject, costs.udp + costs.tcp);
+        report.add(metric("rss_kib", "KiB"), subject, costs.rss_kib);
+        report.add(metric("news_ms", "ms"), subject, costs.news_ms);
+        report.add(metric("death_s", "s"), subject, costs.death_s);
+    }
+    report.close(&[("trucad", "serf"), (ROUTER, "serf")], target)
 }
 
 fn daemon(program: Option<PathBuf>) -> Result<Daemon> {

@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsString,
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -31,6 +31,8 @@ pub struct Options {
     pub config: String,
     /// Static peers.
     pub peers: Vec<SocketAddr>,
+    /// The address to listen on; `None`: 127.0.0.1.
+    pub listen: Option<IpAddr>,
     /// The program; `None`: see [`program`].
     pub program: Option<PathBuf>,
     /// Further arguments.
@@ -42,6 +44,10 @@ pub struct Options {
 }
 
 impl Options {
+    fn ip(&self) -> IpAddr {
+        self.listen.unwrap_or(Ipv4Addr::LOCALHOST.into())
+    }
+
     /// The program with nothing after it yet.
     fn command(&self) -> Result<Command> {
         let program = self.program.clone().map_or_else(program, Ok)?;
@@ -83,7 +89,7 @@ impl Daemon {
     /// Starts a daemon and waits until it says that it is ready.
     pub fn start(options: Options) -> Result<Self> {
         let directory = new_directory()?;
-        let ports = free_ports()?;
+        let ports = free_ports(options.ip())?;
         let from = Instant::now();
         let child = launch(&options, &directory, ports)?;
         let mut daemon = Self { child, options, directory, ports, started: Duration::ZERO };
@@ -102,17 +108,17 @@ impl Daemon {
 
     /// Where pages and links connect.
     pub fn page(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports[0]).into()
+        (self.options.ip(), self.ports[0]).into()
     }
 
     /// Where plain HTTP is.
     pub fn http(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports[1]).into()
+        (self.options.ip(), self.ports[1]).into()
     }
 
     /// Where STUN answers.
     pub fn stun(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports[2]).into()
+        (self.options.ip(), self.ports[2]).into()
     }
 
     /// From its launch with no state until it said that it serves.
@@ -128,6 +134,11 @@ impl Daemon {
     /// Where its state is.
     pub fn state(&self) -> PathBuf {
         self.directory.join("state")
+    }
+
+    /// Where its control socket is.
+    pub fn run_dir(&self) -> PathBuf {
+        self.directory.join("run")
     }
 
     /// Everything it has logged.
@@ -148,7 +159,7 @@ impl Daemon {
             .options
             .command()?
             .args(["ctl", "--json", "--run-dir"])
-            .arg(self.directory.join("run"))
+            .arg(self.run_dir())
             .arg(command)
             .arg(arguments.to_string())
             .output()?;
@@ -242,10 +253,11 @@ fn launch(options: &Options, directory: &Path, [port, http, stun]: [u16; 3]) -> 
     fs::write(directory.join("config"), &options.config)?;
     let name = if options.name.is_empty() { "casa" } else { &options.name };
     let mut command = options.command()?;
+    let own = options.ip().to_string();
     let listen: &[&str] = if options.mdns {
         &["--listen", "0.0.0.0", "--listen", "::"]
     } else {
-        &["--listen", "127.0.0.1", "--no-mdns"]
+        &["--listen", &own, "--no-mdns"]
     };
     command.args(listen).args(["--log", "info", "--name", name]);
     command.arg("--config").arg(directory.join("config"));
@@ -273,12 +285,12 @@ fn new_directory() -> Result<PathBuf> {
 
 /// Three ports that nobody has now, the first of them for TCP and UDP. Another process can be faster: rare,
 /// and then the daemon says so.
-fn free_ports() -> Result<[u16; 3]> {
+fn free_ports(ip: IpAddr) -> Result<[u16; 3]> {
     loop {
-        let (page, http) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-        let stun = UdpSocket::bind("127.0.0.1:0")?;
+        let (page, http) = (TcpListener::bind((ip, 0))?, TcpListener::bind((ip, 0))?);
+        let stun = UdpSocket::bind((ip, 0))?;
         let port = page.local_addr()?.port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        if UdpSocket::bind((ip, port)).is_ok() {
             return Ok([port, http.local_addr()?.port(), stun.local_addr()?.port()]);
         }
     }
