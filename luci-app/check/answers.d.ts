@@ -32,6 +32,7 @@ declare namespace Truca {
     source: string;
     people: number;
     rtt_ms: number | null;
+    loss_pct: number | null;
   }
   interface Members { members: Member[]; more: number }
   interface Link {

@@ -54,7 +54,7 @@ test('what the system said is kept beside a translated warning', () => {
 });
 
 test('link quality follows delay and loss', () => {
-  for (const [rtt, loss, kind] of [[null, null, null], [0, null, 'good'], [300, 0, 'good'], [301, 0, 'fair'], [20, 3, 'fair'], [800, 0, 'fair'], [801, 0, 'poor'], [20, 11, 'poor']]) {
+  for (const [rtt, loss, kind] of [[null, null, null], [0, null, 'good'], [300, 0, 'good'], [301, 0, 'fair'], [20, 11, 'fair'], [800, 0, 'fair'], [801, 0, 'poor'], [20, 51, 'poor'], [null, 100, 'poor']]) {
     assert.equal(words.quality(rtt, loss), kind, `${rtt} ms, ${loss} %`);
   }
 });

@@ -63,6 +63,11 @@ describe('three routers in a line, routed', () => {
     await anna.picture('people');
   }, { cornerstone: true });
 
+  scene('beside people stands what a call to them would be like', async () => {
+    await both(anna, biel, (person) => person.row(carla).locator('[data-quality="good"]').waitFor());
+    await anna.picture('people-measured');
+  });
+
   scene('a name that is taken at this node is refused with words', async () => {
     const twin = await Person.at(browsers[0], lab.node(1), 'Anna');
     try {

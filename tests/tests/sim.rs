@@ -60,6 +60,40 @@ fn people_of_two_nodes_see_each_other_and_talk() {
 }
 
 #[test]
+fn a_page_is_told_what_a_call_to_somebody_would_be_like() {
+    // one way in milliseconds, datagrams lost in a thousand, and what that comes to
+    let weathers = [
+        ((2, 10), 0, "good"),
+        ((100, 130), 20, "good"),
+        ((200, 260), 0, "poor"),
+        ((2, 10), 150, "poor"),
+        ((600, 700), 0, "unreachable"),
+        ((2, 10), 900, "unreachable"),
+    ];
+    for (seed, ((shortest, longest), loss_permille, quality)) in weathers.into_iter().enumerate() {
+        let mut mesh = grown(seed as u64, 2, 0);
+        mesh.run_until(10 * SECOND, Mesh::agrees).expect("agreement");
+        let mut nuria = mesh.sign_in(0, "nuria");
+        let (pep, beside) = (mesh.sign_in(1, "pep"), mesh.sign_in(0, "anna"));
+        mesh.run(2 * SECOND);
+        mesh.weather.delay = (Duration::from_millis(shortest), Duration::from_millis(longest));
+        mesh.weather.loss_permille = loss_permille;
+        mesh.ask(&mut nuria, "watch", json!({ "text": "", "limit": 100 }));
+        // a mark is there within seconds, and the right one when there is enough to know it by
+        let told = |mesh: &Mesh, of: &Person| {
+            let all =
+                mesh.told(&nuria, "people").into_iter().flat_map(|told| told["people"].as_array().unwrap());
+            let of: Vec<_> = all.filter(|person| person["address"] == json!(of.address)).collect();
+            of.last().unwrap()["quality"].clone()
+        };
+        mesh.run(6 * SECOND);
+        assert!(told(&mesh, &pep).is_string(), "{quality}");
+        mesh.run_until(120 * SECOND, |mesh| told(mesh, &pep) == json!(quality)).expect(quality);
+        assert!(told(&mesh, &beside).is_null(), "the same router");
+    }
+}
+
+#[test]
 fn pages_that_confirm_nothing_cannot_fill_a_router_together() {
     let mut mesh = grown(3, 1, 0);
     let pages = 24;

@@ -207,7 +207,7 @@ pub fn membership(data: &[u8]) {
     let mut now = Time::ZERO;
     for step in steps(data) {
         let payload = [&gossip::short(id(OTHER))[..], step].concat();
-        gossip.handle_datagram(now, address(OTHER), &key.seal(&payload));
+        gossip.handle_datagram(now, address(OTHER), &key.seal(seal::VERSION, &payload));
         now += SECOND;
         gossip.handle_timeout(now);
         while let Some(output) = gossip.poll_output() {
@@ -361,8 +361,7 @@ mod tests {
                 while let Some(output) = nodes[n].poll_output() {
                     let gossip::Output::Send { payload, .. } = output else { continue };
                     if n == 1 {
-                        let (_, sealed) = seal::sender(&payload).unwrap();
-                        said.push(sealed[seal::TAG + 8..].to_vec());
+                        said.push(payload[seal::OVERHEAD + 8..].to_vec());
                         raw.push(payload.clone());
                     }
                     nodes[1 - n].handle_datagram(now, address([OWN, OTHER][n]), &payload);

@@ -460,6 +460,7 @@ impl<K: Keys> Node<K> {
                 };
             }
             gossip::Output::Differs(id) => self.differs(now, id),
+            gossip::Output::Quality(_) => self.windows_soon(now),
             gossip::Output::Generation(_) => self.save_soon(now),
         }
     }

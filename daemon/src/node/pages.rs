@@ -173,6 +173,7 @@ impl<K: Keys> Node<K> {
         } else {
             self.calls.session_presence(session, Presence::Lost);
         }
+        self.look_at_windows(now);
         self.settle(now);
     }
 
@@ -519,11 +520,20 @@ impl<K: Keys> Node<K> {
                 news.push(Notice::Ice { servers: ice.clone() });
             }
             if let Some((window, everybody)) = attached.window.as_mut().zip(everybody.as_ref()) {
-                news.extend(window.update(everybody, &attached.own.address, alive));
+                let quality = |id: &NodeId| self.gossip.quality(*id);
+                news.extend(window.update(everybody, &attached.own.address, alive, quality));
                 unchecked.extend(window.unchecked());
             }
             self.outputs.extend(news.iter().map(|notice| Output::Page(page, text_of(notice))));
         }
         unchecked.into_iter().for_each(|address| self.prove_person(now, address));
+        self.look_at_windows(now);
+    }
+
+    /// The ways to the nodes of people whom somebody sees are measured.
+    fn look_at_windows(&mut self, now: Time) {
+        let windows = self.pages.sessions.values().filter_map(|attached| attached.window.as_ref());
+        let at = windows.flat_map(|window| window.at().iter().copied());
+        self.gossip.look_at(now, at.filter(|id| *id != self.id && self.alive.contains(id)));
     }
 }

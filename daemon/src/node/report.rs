@@ -134,6 +134,7 @@ impl<K: Keys> Node<K> {
                     .map(|ip| std::net::SocketAddr::new(*ip, self.settings.port));
                 let address = if id == self.id { own } else { self.gossip.address(id) };
                 let (major, minor, patch) = node.body.version;
+                let (rtt, loss) = self.gossip.measures(id);
                 json!({
                     "id": id.to_string(),
                     "name": node.body.name.as_str(),
@@ -141,7 +142,8 @@ impl<K: Keys> Node<K> {
                     "address": address.map(|address| address.to_string()),
                     "version": format!("{major}.{minor}.{patch}"),
                     "source": if id == self.id { "self" } else { self.links.source(id) },
-                    "rtt_ms": null,
+                    "rtt_ms": rtt,
+                    "loss_pct": loss,
                     "people": self.directory.accounts_of(id).count(),
                 })
             })
@@ -242,6 +244,7 @@ impl<K: Keys> Node<K> {
             .links
             .view(now)
             .map(|link| {
+                let (rtt, loss) = self.gossip.measures(link.id);
                 json!({
                     "id": link.id.to_string(),
                     "name": self.directory.node_name(&link.id),
@@ -250,8 +253,8 @@ impl<K: Keys> Node<K> {
                     "age_s": link.age.as_secs(),
                     "in_bytes": link.in_bytes,
                     "out_bytes": link.out_bytes,
-                    "rtt_ms": null,
-                    "loss_pct": null,
+                    "rtt_ms": rtt,
+                    "loss_pct": loss,
                 })
             })
             .collect();

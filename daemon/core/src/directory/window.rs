@@ -7,7 +7,7 @@ use super::record::Account;
 use crate::id::NodeId;
 use crate::name::Address;
 use crate::sorted::Map;
-use crate::wire::page::{MAX_SEARCH, MAX_WINDOW, NodeInfo, Notice, Person};
+use crate::wire::page::{MAX_SEARCH, MAX_WINDOW, NodeInfo, Notice, Person, Quality};
 
 /// Everybody, in the order in which pages show them. Gathered once for all windows of a round: sorting and
 /// looking up who is here is the dear part, and the same for all.
@@ -50,6 +50,7 @@ pub struct Window {
     limit: usize,
     sent: Option<Sent>,
     unchecked: Vec<Address>,
+    at: Vec<NodeId>,
 }
 
 #[derive(Debug)]
@@ -67,7 +68,14 @@ impl Window {
             return None;
         }
         let limit = usize::from(limit.clamp(1, MAX_WINDOW));
-        Some(Self { watch, text: text.trim().to_lowercase(), limit, sent: None, unchecked: Vec::new() })
+        Some(Self {
+            watch,
+            text: text.trim().to_lowercase(),
+            limit,
+            sent: None,
+            unchecked: Vec::new(),
+            at: Vec::new(),
+        })
     }
 
     /// People who belong into the window and were left out, because what is known of them is not checked yet
@@ -76,12 +84,18 @@ impl Window {
         core::mem::take(&mut self.unchecked)
     }
 
-    /// What the page must be told now, if anything.
+    /// The nodes where the people in the window are now, those of the first ones first.
+    pub fn at(&self) -> &[NodeId] {
+        &self.at
+    }
+
+    /// What the page must be told now, if anything. `quality` is that of the way to a node.
     pub fn update(
         &mut self,
         everybody: &Everybody<'_>,
         you: &Address,
         alive: impl Fn(&NodeId) -> bool,
+        quality: impl Fn(&NodeId) -> Option<Quality>,
     ) -> Option<Notice> {
         let directory = everybody.directory;
         let (mut total, mut here, mut matching) = (0, 0, Vec::new());
@@ -100,10 +114,16 @@ impl Window {
         self.unchecked = unchecked;
         let order: Vec<Address> = matching.iter().map(|entry| entry.address.clone()).collect();
         let old = self.sent.take();
+        self.at.clear();
         let mut changed = Vec::new();
         let mut hashes = Map::new();
         for entry in &matching {
-            let person = person(directory, entry.account, Some(you), &alive);
+            let person = person(directory, entry.account, Some(you), &alive, &quality);
+            for node in person.at.iter().map(|node| node.id) {
+                if !self.at.contains(&node) {
+                    self.at.push(node);
+                }
+            }
             let hash = hash(&person);
             let same = old.as_ref().is_some_and(|old| old.people.get(&person.address) == Some(&hash));
             hashes.insert(person.address.clone(), hash);
@@ -157,7 +177,7 @@ pub fn find(directory: &Directory, text: &str, limit: usize, alive: impl Fn(&Nod
         let named = body.name.as_str() == who || body.display.as_str().to_lowercase() == who;
         named && (home.is_empty() || directory.node_name(&body.home) == home || body.home.to_string() == home)
     });
-    matching.take(limit).map(|account| person(directory, account, None, &alive)).collect()
+    matching.take(limit).map(|account| person(directory, account, None, &alive, &|_| None)).collect()
 }
 
 fn person(
@@ -165,6 +185,7 @@ fn person(
     account: &Account,
     you: Option<&Address>,
     alive: &impl Fn(&NodeId) -> bool,
+    quality: &impl Fn(&NodeId) -> Option<Quality>,
 ) -> Person {
     let address = account.address();
     let mut at: Vec<NodeId> = directory.here(&address, alive).map(|attachment| attachment.node).collect();
@@ -173,6 +194,7 @@ fn person(
     Person {
         name: account.body.name.as_str().to_owned(),
         display: account.body.display.clone(),
+        quality: at.iter().filter_map(quality).min(),
         home: node_info(directory, account.body.home, alive),
         at: at.into_iter().map(|id| node_info(directory, id, alive)).collect(),
         devices: account.body.devices.clone(),

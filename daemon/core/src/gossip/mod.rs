@@ -13,6 +13,7 @@
 //! the size of the mesh, suspected a period later, and declared dead [`SUSPECT`] after that: 11 s typically, more
 //! than 20 s in one of fifty cases.
 
+pub mod echo;
 pub mod roll;
 pub mod seal;
 
@@ -24,6 +25,7 @@ use std::num::{NonZeroU8, NonZeroUsize};
 use std::rc::Rc;
 use std::time::Duration;
 
+use echo::{Distance, Echoes};
 use foca::{
     BroadcastHandler, Codec, Config, Foca, Header, Identity, Invalidates, Message, OwnedNotification,
     PeriodicParams, PostcardCodec, Timer,
@@ -36,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::Time;
 use crate::id::NodeId;
 use crate::sorted::Map;
+use crate::wire::page::Quality;
 
 /// How often one member is probed.
 pub const PROBE_PERIOD: Duration = Duration::from_millis(3_000);
@@ -173,6 +176,7 @@ struct Peer {
     address: SocketAddr,
     /// Where it says that it can be reached; only these are believed as sources.
     addresses: Vec<SocketAddr>,
+    distance: Distance,
 }
 
 /// What gossip wants done or known.
@@ -197,6 +201,8 @@ pub enum Output {
     Unknown(Option<SocketAddr>),
     /// The directory of this member is not ours, or its members are not: news is on its way, or was missed.
     Differs(NodeId),
+    /// The way to this member is better or worse than it was: see [`Gossip::quality`].
+    Quality(NodeId),
     /// Our generation changed: others must learn it, and it should survive a restart.
     Generation(u16),
 }
@@ -248,6 +254,9 @@ pub struct Gossip {
     sum: u64,
     /// The probe that is not answered yet: when it is sent again, to whom, and what.
     probe: Option<(Time, Short, Vec<u8>)>,
+    /// Members that are looked at.
+    echoes: Map<Short, Echoes>,
+    echo_count: u32,
     /// Members that somebody takes for dead.
     doubts: Map<Short, roll::Doubt>,
     /// When the next round of news is due, and when the last one was.
@@ -293,6 +302,8 @@ impl Gossip {
             transmissions: transmissions(1),
             sum: u64::from_be_bytes(short(id)),
             probe: None,
+            echoes: Map::new(),
+            echo_count: 0,
             doubts: Map::new(),
             news_at: None,
             news_last: None,
@@ -342,8 +353,18 @@ impl Gossip {
             }
             None => {
                 self.strangers.remove(&short(id));
-                self.peers
-                    .insert(short(id), Peer { id, agreement, key: None, checked, address: first, addresses });
+                self.peers.insert(
+                    short(id),
+                    Peer {
+                        id,
+                        agreement,
+                        key: None,
+                        checked,
+                        address: first,
+                        addresses,
+                        distance: Distance::default(),
+                    },
+                );
                 // foca may have known it for longer than we could hear it
                 if self.is_alive(id) {
                     self.outputs.push_back(Output::Up(id));
@@ -361,7 +382,7 @@ impl Gossip {
 
     /// Who has sent a datagram, if its record must be checked before it is heard.
     pub fn unchecked_sender(&self, datagram: &[u8]) -> Option<NodeId> {
-        let (sender, _) = seal::sender(datagram)?;
+        let sender = seal::sender(datagram)?;
         self.peers.get(&sender).filter(|peer| !peer.checked).map(|peer| peer.id)
     }
 
@@ -436,7 +457,7 @@ impl Gossip {
     /// A datagram came in. Everything that is not from a known node with its pair key is dropped before foca
     /// sees it.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, datagram: &[u8]) {
-        let Some((sender, sealed)) = seal::sender(datagram).filter(|_| datagram.len() <= MAX_DATAGRAM) else {
+        let Some(sender) = seal::sender(datagram).filter(|_| datagram.len() <= MAX_DATAGRAM) else {
             self.counters.malformed = self.counters.malformed.wrapping_add(1);
             return;
         };
@@ -448,10 +469,14 @@ impl Gossip {
         let key = *peer
             .key
             .get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement, self.community.as_ref()));
-        let Some(payload) = key.open(sealed) else {
+        let Some(payload) = key.open(datagram) else {
             self.counters.forged = self.counters.forged.wrapping_add(1);
             return;
         };
+        if datagram[0] == seal::ECHO {
+            self.echoed(now, sender, payload);
+            return;
+        }
         let Some((payload, summary)) = payload.split_last_chunk::<SUMMARY>() else {
             self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
             return;
@@ -505,7 +530,9 @@ impl Gossip {
             && let Some(peer) = self.peers.get(&probed)
         {
             self.send(peer.id, &data);
+            self.measured(probed, None);
         }
+        self.echo_due(now);
         if self.news_at.is_some_and(|at| at <= now) {
             (self.news_at, self.news_last) = (None, Some(now));
             let mut effects = Effects::default();
@@ -519,7 +546,8 @@ impl Gossip {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
         let join = self.joining.values().map(|(at, ..)| *at).min();
         let probe = self.probe.as_ref().map(|(at, ..)| *at);
-        [timer, self.news_at, join, probe, self.doubt_due()].into_iter().flatten().min()
+        let echo = self.echoes.values().map(Echoes::timeout).min();
+        [timer, self.news_at, join, probe, echo, self.doubt_due()].into_iter().flatten().min()
     }
 
     /// What is to be done next.
@@ -567,7 +595,11 @@ impl Gossip {
             return payload.into();
         };
         if matches!(header.message, Message::Ack(_)) {
-            self.probe.take_if(|(_, probed, _)| *probed == header.src.short);
+            // one that was sent again is told of by nobody: which of the two was answered? (Karn's algorithm)
+            if let Some((again, probed, _)) = self.probe.take_if(|(_, probed, _)| *probed == header.src.short)
+            {
+                self.measured(probed, Some((now + PROBE_AGAIN).saturating_sub(again)));
+            }
         }
         let head = &payload[..payload.len() - rest.len()];
         let Some((count, mut rest)) = rest.split_first_chunk::<2>() else { return payload.into() };
@@ -653,18 +685,114 @@ impl Gossip {
         }
     }
 
+    /// Members that somebody looks at from now on, and no others: how far they are is measured. Those beyond
+    /// [`echo::MAX_LOOKED_AT`] are not.
+    pub fn look_at(&mut self, now: Time, members: impl Iterator<Item = NodeId>) {
+        let mut wanted: Vec<Short> = Vec::new();
+        for member in members.map(short) {
+            if wanted.len() < echo::MAX_LOOKED_AT && !wanted.contains(&member) {
+                wanted.push(member);
+            }
+        }
+        self.echoes.retain(|member, _| wanted.contains(member));
+        for member in wanted {
+            if !self.echoes.contains_key(&member) {
+                self.echoes.insert(member, Echoes::new(now));
+            }
+        }
+    }
+
+    /// What a call with a member would be like; `None` while too little is known.
+    pub fn quality(&self, id: NodeId) -> Option<Quality> {
+        self.distance(id)?.quality()
+    }
+
+    /// Round trip to a member in milliseconds, and loss of round trips in percent, as far as they are known.
+    pub fn measures(&self, id: NodeId) -> (Option<u32>, Option<u32>) {
+        self.distance(id).map_or((None, None), |distance| (distance.rtt_ms(), distance.loss_percent()))
+    }
+
+    fn distance(&self, id: NodeId) -> Option<&Distance> {
+        self.peers.get(&short(id)).filter(|peer| peer.id == id).map(|peer| &peer.distance)
+    }
+
+    /// A round trip took so long, or did not end.
+    fn measured(&mut self, member: Short, took: Option<Duration>) {
+        let Some(peer) = self.peers.get_mut(&member) else { return };
+        let before = peer.distance.quality();
+        peer.distance.outcome(took);
+        if peer.distance.quality() != before {
+            self.outputs.push_back(Output::Quality(peer.id));
+        }
+    }
+
+    fn echo_due(&mut self, now: Time) {
+        let due: Vec<Short> = self
+            .echoes
+            .iter()
+            .filter(|(_, echoes)| echoes.timeout() <= now)
+            .map(|(member, _)| *member)
+            .collect();
+        for member in due {
+            let Some(echoes) = self.echoes.get_mut(&member) else { continue };
+            let due = echoes.due(now);
+            let alone = due.lost == 1;
+            if alone {
+                echoes.look_closer(now);
+            }
+            if due.send && self.peers.get(&member).is_some_and(|peer| peer.checked) {
+                self.echo_count = self.echo_count.wrapping_add(1);
+                echoes.sent(self.echo_count, now);
+                self.send_echo(member, false, self.echo_count);
+            }
+            (0..due.lost).for_each(|_| self.measured(member, None));
+        }
+    }
+
+    /// `short id ‖ 0 or 1: an answer ‖ number`.
+    fn send_echo(&mut self, to: Short, answer: bool, number: u32) {
+        let own = self.foca.identity().short;
+        let payload = [&own[..], &[u8::from(answer)], &number.to_be_bytes()].concat();
+        self.send_sealed(to, seal::ECHO, &payload);
+    }
+
+    fn echoed(&mut self, now: Time, from: Short, payload: &[u8]) {
+        let (Some((_, &[kind, ref number @ ..])), true) =
+            (payload.split_first_chunk::<8>(), payload.len() == 13)
+        else {
+            self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
+            return;
+        };
+        self.counters.received = self.counters.received.wrapping_add(1);
+        let number = number.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
+        match kind {
+            0 => self.send_echo(from, true, number),
+            _ => {
+                let took = self.echoes.get_mut(&from).and_then(|echoes| echoes.back(number, now));
+                if took.is_some() {
+                    self.measured(from, took);
+                }
+            }
+        }
+    }
+
     /// Sends what foca wrote to a node.
     pub fn send(&mut self, to: NodeId, data: &[u8]) {
         let summary = self.summary();
-        if let Some(peer) = self.peers.get_mut(&short(to)).filter(|peer| peer.id == to) {
-            let key = *peer
-                .key
-                .get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement, self.community.as_ref()));
-            let payload = key.seal(&[data, &summary.to_be_bytes()].concat());
-            self.counters.sent = self.counters.sent.wrapping_add(1);
-            self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
-            self.outputs.push_back(Output::Send { to: peer.address, payload });
+        if self.peers.get(&short(to)).is_some_and(|peer| peer.id == to) {
+            self.send_sealed(short(to), seal::VERSION, &[data, &summary.to_be_bytes()].concat());
         }
+    }
+
+    fn send_sealed(&mut self, to: Short, kind: u8, payload: &[u8]) {
+        let Some(peer) = self.peers.get_mut(&to) else { return };
+        let key = *peer
+            .key
+            .get_or_insert_with(|| (self.agree)(&self.secret, peer.agreement, self.community.as_ref()));
+        let payload = key.seal(kind, payload);
+        self.counters.sent = self.counters.sent.wrapping_add(1);
+        self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
+        self.outputs.push_back(Output::Send { to: peer.address, payload });
     }
 }
 

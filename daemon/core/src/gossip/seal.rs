@@ -17,6 +17,8 @@ use super::Short;
 
 /// First byte of every datagram. Not a STUN method, not a TLS record, not DNS: a stray packet is told apart.
 pub const VERSION: u8 = 0xc1;
+/// First byte of an echo ([`super::echo`]), whose payload is no membership message.
+pub const ECHO: u8 = 0xc2;
 /// Bytes of the authenticator.
 pub const TAG: usize = 12;
 /// What the envelope adds.
@@ -32,11 +34,10 @@ pub type Agree = fn(&Secret, [u8; 32], Option<&[u8; 32]>) -> PairKey;
 #[derive(Clone, Copy)]
 pub struct PairKey([u8; 32]);
 
-/// The sender that a datagram names, and what [`PairKey::open`] wants.
-pub fn sender(datagram: &[u8]) -> Option<(Short, &[u8])> {
-    let (&version, sealed) = datagram.split_first()?;
-    let short = sealed.get(TAG..TAG + 8)?.try_into().ok()?;
-    (version == VERSION).then_some((short, sealed))
+/// The sender that a datagram names.
+pub fn sender(datagram: &[u8]) -> Option<Short> {
+    let short = datagram.get(OVERHEAD..OVERHEAD + 8)?.try_into().ok()?;
+    matches!(datagram[0], VERSION | ECHO).then_some(short)
 }
 
 impl PairKey {
@@ -57,26 +58,27 @@ impl PairKey {
         Self(key)
     }
 
-    fn tag(&self, payload: &[u8]) -> hmac::Tag {
+    fn tag(&self, kind: u8, payload: &[u8]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &self.0));
-        context.update(&[VERSION]);
+        context.update(&[kind]);
         context.update(payload);
         context.sign()
     }
 
-    /// Puts a payload into its envelope.
-    pub fn seal(&self, payload: &[u8]) -> Vec<u8> {
+    /// Puts a payload into its envelope, which begins with `kind`: [`VERSION`] or [`ECHO`].
+    pub fn seal(&self, kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut datagram = Vec::with_capacity(OVERHEAD + payload.len());
-        datagram.push(VERSION);
-        datagram.extend_from_slice(&self.tag(payload).as_ref()[..TAG]);
+        datagram.push(kind);
+        datagram.extend_from_slice(&self.tag(kind, payload).as_ref()[..TAG]);
         datagram.extend_from_slice(payload);
         datagram
     }
 
-    /// Takes the payload out of what [`sender`] returned, when the authenticator is right.
-    pub fn open<'a>(&self, sealed: &'a [u8]) -> Option<&'a [u8]> {
+    /// Takes the payload out of a datagram, when the authenticator is right.
+    pub fn open<'a>(&self, datagram: &'a [u8]) -> Option<&'a [u8]> {
+        let (&kind, sealed) = datagram.split_first()?;
         let (tag, payload) = sealed.split_at_checked(TAG)?;
-        let right = self.tag(payload);
+        let right = self.tag(kind, payload);
         // constant time: every byte is compared
         let difference = right.as_ref().iter().zip(tag).fold(0, |sum, (a, b)| sum | (a ^ b));
         (difference == 0).then_some(payload)

@@ -60,7 +60,7 @@ fn hearsay(members: &[foca::Member<Member>]) -> Vec<u8> {
         PostcardCodec.encode_member(member, &mut payload).unwrap();
     }
     payload.extend_from_slice(&[0; SUMMARY]);
-    PairKey::agree(&[2; 32].into(), Gossip::agreement([1; 32]), None).seal(&payload)
+    PairKey::agree(&[2; 32].into(), Gossip::agreement([1; 32]), None).seal(seal::VERSION, &payload)
 }
 
 #[test]
@@ -120,6 +120,42 @@ fn a_node_that_never_answers_is_not_announced_to_for_ever() {
         sends += sent(&mut left).len();
     }
     assert!((2..=6).contains(&sends), "{sends}");
+}
+
+#[test]
+fn a_member_that_is_looked_at_is_measured_and_nobody_else() {
+    let (mut left, mut right, at_left, at_right) = pair();
+    let (other, mut now, mut echoes) = (NodeId([2; 16]), Time::ZERO, [0; 2]);
+    let one_way = Duration::from_millis(40);
+    for (turn, looked_at) in [Some(other), None].into_iter().enumerate() {
+        left.look_at(now, looked_at.into_iter());
+        let end = now + Duration::from_secs(60);
+        while let Some(at) = left.poll_timeout().filter(|at| *at < end) {
+            now = at;
+            left.handle_timeout(now);
+            for question in sent(&mut left) {
+                echoes[turn] += usize::from(question[0] == seal::ECHO);
+                right.handle_datagram(now + one_way, at_left, &question);
+                for answer in sent(&mut right) {
+                    assert_eq!(answer.len(), question.len(), "an answer is no more than its question");
+                    left.handle_datagram(now + 2 * one_way, at_right, &answer);
+                    // said twice, or by somebody else, it counts for nothing
+                    left.handle_datagram(now + 50 * one_way, at_right, &answer);
+                }
+            }
+        }
+        now = end;
+    }
+    assert_eq!(echoes, [6, 0]);
+    assert_eq!(left.measures(other), (Some(80), Some(0)));
+    assert_eq!((left.quality(other), right.quality(NodeId([1; 16]))), (Some(Quality::Good), None));
+}
+
+#[test]
+fn only_so_many_are_looked_at() {
+    let (mut left, ..) = pair();
+    left.look_at(Time::ZERO, (0..=u8::MAX).map(|n| NodeId([n; 16])));
+    assert_eq!(left.echoes.len(), echo::MAX_LOOKED_AT);
 }
 
 mod roll;

@@ -16,7 +16,7 @@ use super::page::{Candidate, Description, Kind, LinkEnd, Media, Presence, Reason
 use crate::directory::record::{
     ADMIN, Account, AccountBody, Attachment, DELETED, Node, NodeBody, Record, Status,
 };
-use crate::gossip::seal::PairKey;
+use crate::gossip::seal::{self, PairKey};
 use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::Address;
 
@@ -142,10 +142,9 @@ fn records() -> Vec<(&'static str, Record)> {
 }
 
 /// What a node with the X25519 secret 01…01 sends to one with 02…02.
-fn datagram() -> Vec<u8> {
+fn datagram(kind: u8, payload: &[u8]) -> Vec<u8> {
     let theirs = x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from([2; 32]));
-    PairKey::agree(&x25519_dalek::StaticSecret::from([1; 32]), theirs.to_bytes(), None)
-        .seal(b"12345678 payload")
+    PairKey::agree(&x25519_dalek::StaticSecret::from([1; 32]), theirs.to_bytes(), None).seal(kind, payload)
 }
 
 fn vectors() -> Vec<(&'static str, Vec<u8>)> {
@@ -153,7 +152,11 @@ fn vectors() -> Vec<(&'static str, Vec<u8>)> {
     let bodies = bodies().into_iter().map(|(name, body)| (name, postcard::to_allocvec(&body).unwrap()));
     let records = records().into_iter().map(|(name, record)| (name, record.encode()));
     let devices = devices().into_iter().map(|(name, body)| (name, postcard::to_allocvec(&body).unwrap()));
-    frames.chain(bodies).chain(devices).chain(records).chain([("datagram", datagram())]).collect()
+    let datagrams = [
+        ("datagram", datagram(seal::VERSION, b"12345678 payload")),
+        ("echo", datagram(seal::ECHO, b"12345678\0\0\0\0\x07")),
+    ];
+    frames.chain(bodies).chain(devices).chain(records).chain(datagrams).collect()
 }
 
 #[test]

@@ -3,6 +3,9 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { hue, initials } from "../names";
+import { t, type Key } from "../text";
+import type { Person } from "../wire/messages";
+import { LineBars } from "./icons";
 
 /** A person: initials on a colour of their own, a dot when here. */
 export function Avatar({ address, display, here, size }: {
@@ -12,6 +15,21 @@ export function Avatar({ address, display, here, size }: {
     <span class={`avatar c${hue(address, 8)} ${size ?? ""}`} aria-hidden="true">
       {initials(display)}
       {here !== undefined && <i class={here ? "dot here" : "dot"} />}
+    </span>
+  );
+}
+
+const WAY: Record<NonNullable<Person["quality"]>, [Key, 0 | 1 | 3]> = {
+  good: ["wayGood", 3], poor: ["wayPoor", 1], unreachable: ["wayUnreachable", 0],
+};
+
+/** What a call to somebody would be like, before it: bars, and words beside them or for those who hear the page. */
+export function Way({ quality, words }: { quality: NonNullable<Person["quality"]>; words?: boolean }) {
+  const [key, level] = WAY[quality];
+  return (
+    <span class="way" data-testid="way" data-quality={quality} title={t(key)}>
+      <LineBars level={level} />
+      <span class={words ? "soft small" : "visually-hidden"}>{t(key)}</span>
     </span>
   );
 }

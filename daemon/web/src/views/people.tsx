@@ -5,7 +5,7 @@ import { isHere, type Actions, type State } from "../state";
 import { t } from "../text";
 import type { Person } from "../wire/messages";
 import { Mark, RouterIcon, SearchIcon } from "./icons";
-import { Avatar } from "./parts";
+import { Avatar, Way } from "./parts";
 
 export function PeoplePane({ state, act }: { state: State; act: Actions }) {
   const { me, people } = state;
@@ -86,6 +86,7 @@ const Row = memo(function Row({ person, chosen, double, select }: {
           <span class="row-name">{person.display}</span>
           <span class="soft small">{double ? `${person.name} · ${place}` : place}</span>
         </span>
+        {here && person.quality && <Way quality={person.quality} />}
       </button>
     </li>
   );

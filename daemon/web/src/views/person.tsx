@@ -5,7 +5,7 @@ import { isHere, type Actions, type State } from "../state";
 import { t } from "../text";
 import type { Person } from "../wire/messages";
 import { CameraIcon, CloseIcon, PhoneIcon } from "./icons";
-import { Avatar, Dialog } from "./parts";
+import { Avatar, Dialog, Way } from "./parts";
 
 export function PersonCard({ state, act, wide }: { state: State; act: Actions; wide: boolean }) {
   const person = state.people?.find((one) => one.address === state.selected);
@@ -32,6 +32,7 @@ function CardBody({ person, act, close }: { person: Person; act: Actions; close:
       <h2 class="who">{person.display}</h2>
       <p class="soft">{here ? t("at", { node: places.join(", ") }) : t("lastAt", { node: person.home.name })}</p>
       <p class="soft small address">{person.address}</p>
+      {here && person.quality && <p class="way-line"><Way quality={person.quality} words /></p>}
       {!here && <p class="note">{t("personAway", { name: person.display })}</p>}
       <div class="two">
         <button type="button" class="wide-button" data-autofocus disabled={!here} data-testid="call-audio" onClick={() => act.call(person.address, "audio")}>

@@ -40,6 +40,8 @@ export interface Person {
   display: string;
   home: NodeRef;
   at: NodeRef[];
+  /** What a call there would be like; not there while nobody knows, or at this router. */
+  quality?: "good" | "poor" | "unreachable";
   devices: string[];
   you?: boolean;
 }

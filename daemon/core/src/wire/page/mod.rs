@@ -145,6 +145,18 @@ pub struct NodeInfo {
     pub alive: bool,
 }
 
+/// What a call over the way to a node would be like, as [`crate::gossip::echo`] measures it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quality {
+    /// As if they were here.
+    Good,
+    /// Late, or with gaps.
+    Poor,
+    /// Hardly anything gets there and back in time.
+    Unreachable,
+}
+
 /// A person of the directory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Person {
@@ -158,6 +170,9 @@ pub struct Person {
     pub home: NodeInfo,
     /// Where the person is attached now.
     pub at: Vec<NodeInfo>,
+    /// The way to the best of these nodes, when it has been measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<Quality>,
     /// The account's devices.
     pub devices: Vec<DeviceId>,
     /// Whether it is the session's own account.

@@ -6,14 +6,14 @@
 /* One way, as the page's own three colours: up to here it is good, and from there on of no use (ITU-T G.114) */
 const GOOD_MS = 150;
 const POOR_MS = 400;
-/* Lost in a hundred: Opus conceals some of it, and from there on speech breaks */
-const GOOD_LOSS = 2;
-const POOR_LOSS = 10;
+/* Of a hundred round trips, as in the daemon (core/gossip/echo.rs): Opus conceals what each way loses of it */
+const GOOD_LOSS = 10;
+const POOR_LOSS = 50;
 
 /* good, fair, poor, or null when nothing was measured; `rtt_ms` is both ways */
 function quality(rtt, loss) {
 	if (rtt == null)
-		return null;
+		return loss == null ? null : 'poor';
 
 	if (rtt / 2 > POOR_MS || (loss || 0) > POOR_LOSS)
 		return 'poor';

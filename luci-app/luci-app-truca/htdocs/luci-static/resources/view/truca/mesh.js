@@ -11,7 +11,7 @@
 /* Rows that are shown before somebody searches: a table of a thousand is of no use to anybody */
 const ROWS = 200;
 
-/** @typedef {Truca.Member & { linked: boolean, loss_pct: number | null, quality: string | null }} Known */
+/** @typedef {Truca.Member & { linked: boolean, quality: string | null }} Known */
 
 /**
  * Members with what is known of the link to them
@@ -26,12 +26,9 @@ function join(members, links) {
 	links.forEach((link) => { byId[link.id] = link; });
 
 	return members.map((member) => {
-		const link = byId[member.id];
-
 		return Object.assign({}, member, {
-			linked: link != null,
-			loss_pct: link ? link.loss_pct : null,
-			quality: words.quality(member.rtt_ms, link ? link.loss_pct : null)
+			linked: byId[member.id] != null,
+			quality: words.quality(member.rtt_ms, member.loss_pct)
 		});
 	}).sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
 }
