@@ -6,8 +6,9 @@
 //! part testable in virtual time, and the same on a laptop and on a big-endian router.
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
-//! Binding requests, [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings
-//! people. The last three never import one another: the daemon's node moves events between them.
+//! Binding requests, [`turn`] relays for those whom no other path reaches, [`directory`] keeps signed records,
+//! [`gossip`] knows who is alive, [`signal`] rings people. The last four never import one another: the
+//! daemon's node moves events between them.
 
 pub mod directory;
 pub mod gossip;
@@ -15,6 +16,7 @@ pub mod id;
 pub mod name;
 pub mod signal;
 pub mod stun;
+pub mod turn;
 pub mod wire;
 
 /// Time since the daemon started. Monotonic; says nothing about the date, because routers boot in 1970.
