@@ -25,6 +25,7 @@ mod credentials;
 mod policy;
 mod quota;
 mod relay;
+mod request;
 mod server;
 #[cfg(test)]
 mod tests;

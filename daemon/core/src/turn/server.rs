@@ -1,42 +1,23 @@
-//! The server: requests in, answers and relays out. What is relayed goes through [`super::relay`].
-//!
-//! Errors come in the order of RFC 8489 section 9.2.4: 401, 400, 438, 401; then 420; then those of the method.
+//! The server: its clients and their relays as they come and go. Requests are carried out in [`super::request`],
+//! what is relayed goes through [`super::relay`].
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::ops::{Range, RangeInclusive};
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use ring::hmac;
 
-use super::allocation::{Allocation, Opening, RelayId, Unbound};
-use super::credentials::{Grant, NONCE, Nonces, REALM, Secrets};
-use super::policy::LOWEST_PORT;
+use super::allocation::{Allocation, Opening, RelayId};
+use super::credentials::{Nonces, Secrets};
 use super::quota::{Accounts, Bucket};
+use super::request::{Code, Question, Told};
 use super::{Limits, Policy, attribute, method};
 use crate::Time;
-use crate::stun::{
-    self, Check, Class, MAX_UNKNOWN, Message, TransactionId, Writer, amplifies, can_be_answered,
-    read_xor_address,
-};
+use crate::stun::{self, Check, Class, Message, can_be_answered};
 
 /// The largest answer: a 420 with reason-less ERROR-CODE, UNKNOWN-ATTRIBUTES, MESSAGE-INTEGRITY, FINGERPRINT.
 pub const MAX_ANSWER: usize = 160;
-
-/// How long an allocation lasts when nobody asks for more (RFC 8656 section 3.2), and at most (section 7.2).
-const DEFAULT_LIFE: u32 = 600;
-const MAX_LIFE: u32 = 3600;
-
-/// How many ports are tried when others are in use by somebody else.
-const ATTEMPTS: u8 = 8;
-
-/// How many addresses one CreatePermission may name.
-const MAX_PEERS: usize = super::MAX_PERMISSIONS;
-
-/// UDP, as REQUESTED-TRANSPORT names it.
-const UDP: u8 = 17;
 
 /// How a client reaches us: with its address, RFC 8656's 5-tuple.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,35 +143,17 @@ impl Counters {
 #[derive(Debug)]
 pub struct Server {
     pub(super) settings: Settings,
-    secrets: Secrets,
-    nonces: Nonces,
+    pub(super) secrets: Secrets,
+    pub(super) nonces: Nonces,
     pub(super) rng: SmallRng,
     /// By [`RelayId`].
     pub(super) allocations: Vec<Option<Box<Allocation>>>,
     pub(super) clients: BTreeMap<Client, RelayId>,
-    ports: BTreeSet<u16>,
+    pub(super) ports: BTreeSet<u16>,
     pub(super) accounts: Accounts,
     pub(super) bucket: Bucket,
     closed: VecDeque<RelayId>,
     pub(super) counters: Counters,
-}
-
-/// An error, as RFC 8489 section 14.8 numbers it.
-type Code = u16;
-
-/// A request that is being answered.
-struct Question<'a> {
-    now: Time,
-    client: Client,
-    message: Message<'a>,
-    size: usize,
-    fingerprint: bool,
-}
-
-/// Who asks, and with which key.
-struct Asker {
-    grant: Grant,
-    key: hmac::Key,
 }
 
 impl Server {
@@ -343,156 +306,15 @@ impl Server {
         self.is_relay_ip(address.ip()) && self.ports.contains(&address.port())
     }
 
-    fn is_relay_ip(&self, ip: IpAddr) -> bool {
+    pub(super) fn is_relay_ip(&self, ip: IpAddr) -> bool {
         match ip {
             IpAddr::V4(ip) => self.settings.ipv4 == Some(ip),
             IpAddr::V6(ip) => self.settings.ipv6 == Some(ip),
         }
     }
 
-    fn handle_request(&mut self, question: &Question<'_>, out: &mut [u8]) -> Action {
-        let told = question.told();
-        let asker = match self.authenticate(question) {
-            Ok(asker) => asker,
-            Err(code) => {
-                let nonce = (code != 400).then(|| self.nonces.make(question.now, &question.client));
-                self.count(code);
-                return told.error(code, &[], None, nonce, question.size, out);
-            }
-        };
-        let mut unknown = [0; 2 * MAX_UNKNOWN];
-        let unknown = question.message.unknown(is_known, &mut unknown);
-        let done = if unknown.is_empty() { self.carry_out(question, &asker, out) } else { Err(420) };
-        done.unwrap_or_else(|code| {
-            self.count(code);
-            told.error(code, unknown, Some(&asker.key), None, question.size, out)
-        })
-    }
-
-    /// RFC 8489 section 9.2.4.
-    fn authenticate(&self, question: &Question<'_>) -> Result<Asker, Code> {
-        let message = &question.message;
-        if message.attribute(stun::attribute::MESSAGE_INTEGRITY).is_none() {
-            return Err(401);
-        }
-        let value = |kind| message.attribute(kind).ok_or(400_u16);
-        let user = value(stun::attribute::USERNAME)?;
-        let realm = value(stun::attribute::REALM)?;
-        let nonce = value(stun::attribute::NONCE)?;
-        if !self.nonces.check(question.now, &question.client, nonce) {
-            return Err(438);
-        }
-        let known = self.clients.get(&question.client).and_then(|relay| self.allocation(*relay));
-        let cached = known
-            .filter(|allocation| Grant::parse(user) == Some(allocation.grant))
-            .map(|allocation| (allocation.grant, allocation.key.clone()));
-        let found = cached.or_else(|| self.secrets.check(question.now, user));
-        let (grant, key) = found.filter(|_| realm == REALM.as_bytes()).ok_or(401_u16)?;
-        if message.integrity(&key) == Check::Good { Ok(Asker { grant, key }) } else { Err(401) }
-    }
-
-    fn carry_out(&mut self, question: &Question<'_>, asker: &Asker, out: &mut [u8]) -> Result<Action, Code> {
-        let known = self.clients.get(&question.client).copied();
-        if question.message.method() == method::ALLOCATE {
-            return match known {
-                Some(relay) => self.allocate_again(question, relay, out),
-                None => self.allocate(question, asker),
-            };
-        }
-        let relay = known.ok_or(437_u16)?;
-        let allocation = self.allocation(relay).filter(|a| a.opening.is_none()).ok_or(437_u16)?;
-        if allocation.grant != asker.grant {
-            return Err(441);
-        }
-        match question.message.method() {
-            method::REFRESH => self.refresh(question, relay, out),
-            method::CREATE_PERMISSION => self.create_permission(question, relay, out),
-            _ => self.bind_channel(question, relay, out),
-        }
-    }
-
-    /// RFC 8656 section 7.2, last paragraphs: a repeated request is answered as the first one was.
-    fn allocate_again(
-        &self,
-        question: &Question<'_>,
-        relay: RelayId,
-        out: &mut [u8],
-    ) -> Result<Action, Code> {
-        let allocation = self.allocation(relay).ok_or(437_u16)?;
-        if allocation.transaction != question.message.transaction() {
-            return Err(437);
-        }
-        if allocation.opening.is_some() {
-            return Ok(Action::Silence);
-        }
-        Ok(self.tell_allocated(question.now, relay, question.fingerprint, out))
-    }
-
-    /// RFC 8656 section 7.2.
-    fn allocate(&mut self, question: &Question<'_>, asker: &Asker) -> Result<Action, Code> {
-        let value = |kind| question.message.attribute(kind);
-        match value(attribute::REQUESTED_TRANSPORT) {
-            Some([UDP, _, _, _]) => {}
-            Some([_, _, _, _]) => return Err(442),
-            _ => return Err(400),
-        }
-        let family = value(attribute::REQUESTED_ADDRESS_FAMILY);
-        let additional = value(attribute::ADDITIONAL_ADDRESS_FAMILY);
-        let even = value(attribute::EVEN_PORT);
-        if value(attribute::RESERVATION_TOKEN).is_some() {
-            let alone = family.is_none() && additional.is_none() && even.is_none();
-            return Err(if alone { 508 } else { 400 });
-        }
-        if family.is_some() && additional.is_some() {
-            return Err(400);
-        }
-        let even = match even {
-            None => false,
-            Some([bits]) if bits & 0x80 == 0 => true,
-            Some([_]) if additional.is_some() => return Err(400),
-            Some([_]) => return Err(508),
-            Some(_) => return Err(400),
-        };
-        let ip = match family {
-            None | Some([1, _, _, _]) => self.settings.ipv4.map(IpAddr::V4),
-            Some([2, _, _, _]) => self.settings.ipv6.map(IpAddr::V6),
-            Some([_, _, _, _]) => None,
-            Some(_) => return Err(400),
-        };
-        let ip = ip.ok_or(440_u16)?;
-        let life = lifetime(question)?.unwrap_or(DEFAULT_LIFE).clamp(DEFAULT_LIFE, MAX_LIFE);
-        let Limits { allocations, per_account, account_rate, .. } = self.settings.limits;
-        if self.clients.len() >= allocations {
-            return Err(508);
-        }
-        let port = self.free_port(even).ok_or(508_u16)?;
-        let tag = asker.grant.account;
-        let account = self.accounts.join(question.now, tag, per_account, account_rate).ok_or(486_u16)?;
-        let address = SocketAddr::new(ip, port);
-        let opening =
-            Opening { attempts: ATTEMPTS, even, fingerprint: question.fingerprint, question: question.size };
-        let allocation = Allocation::new(
-            question.client,
-            asker.grant,
-            asker.key.clone(),
-            question.message.transaction(),
-            (address, account),
-            (question.now + Duration::from_secs(life.into()), opening),
-        );
-        let place = self.allocations.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.allocations.push(None);
-            self.allocations.len() - 1
-        });
-        // there are no more places than ports
-        let relay = RelayId(place as u16);
-        self.allocations[place] = Some(Box::new(allocation));
-        self.clients.insert(question.client, relay);
-        self.ports.insert(port);
-        Ok(Action::Open { relay, address })
-    }
-
     /// A port of a relay that no relay has; by chance, so that strangers cannot tell which is the next.
-    fn free_port(&mut self, even: bool) -> Option<u16> {
+    pub(super) fn free_port(&mut self, even: bool) -> Option<u16> {
         let (first, last) = (*self.settings.ports.start(), *self.settings.ports.end());
         let count = u32::from(last.checked_sub(first)?) + 1;
         let start = self.rng.random_range(0..count);
@@ -502,89 +324,13 @@ impl Server {
             .find(|port| !(self.ports.contains(port) || even && port % 2 == 1))
     }
 
-    /// RFC 8656 section 8.2.
-    fn refresh(&mut self, question: &Question<'_>, relay: RelayId, out: &mut [u8]) -> Result<Action, Code> {
-        let life = lifetime(question)?.unwrap_or(DEFAULT_LIFE);
-        let allocation = self.allocation_mut(relay).ok_or(437_u16)?;
-        match question.message.attribute(attribute::REQUESTED_ADDRESS_FAMILY) {
-            None => {}
-            Some([family, _, _, _]) if *family == if allocation.relayed.is_ipv4() { 1 } else { 2 } => {}
-            Some([_, _, _, _]) => return Err(443),
-            Some(_) => return Err(400),
-        }
-        let life = if life == 0 { 0 } else { life.clamp(DEFAULT_LIFE, MAX_LIFE) };
-        allocation.ends = question.now + Duration::from_secs(life.into());
-        let key = allocation.key.clone();
-        if life == 0 {
-            self.end_all(|allocation| allocation.client == question.client);
-        }
-        Ok(question.told().success(&key, out, |w| {
-            w.attribute(attribute::LIFETIME, &[&life.to_be_bytes()]);
-        }))
-    }
-
-    /// RFC 8656 section 10.2.
-    fn create_permission(
-        &mut self,
-        question: &Question<'_>,
+    pub(super) fn tell_allocated(
+        &self,
+        now: Time,
         relay: RelayId,
+        fingerprint: bool,
         out: &mut [u8],
-    ) -> Result<Action, Code> {
-        let mut peers = [IpAddr::V4(Ipv4Addr::UNSPECIFIED); MAX_PEERS];
-        let mut count = 0;
-        let transaction = question.message.transaction();
-        for found in question.message.attributes().filter(|a| a.kind == attribute::XOR_PEER_ADDRESS) {
-            let peer = read_xor_address(found.value, &transaction).ok_or(400_u16)?;
-            self.check_peer(relay, peer.ip())?;
-            *peers.get_mut(count).ok_or(508_u16)? = peer.ip();
-            count += 1;
-        }
-        if count == 0 {
-            return Err(400);
-        }
-        let allocation = self.allocation_mut(relay).ok_or(437_u16)?;
-        allocation.permit(question.now, &peers[..count]).map_err(|_| 508_u16)?;
-        Ok(question.told().success(&allocation.key, out, |_| ()))
-    }
-
-    /// RFC 8656 section 12.2.
-    fn bind_channel(
-        &mut self,
-        question: &Question<'_>,
-        relay: RelayId,
-        out: &mut [u8],
-    ) -> Result<Action, Code> {
-        let value = |kind| question.message.attribute(kind).ok_or(400_u16);
-        let number = match value(attribute::CHANNEL_NUMBER)? {
-            [high @ 0x40..=0x4f, low, _, _] => u16::from_be_bytes([*high, *low]),
-            _ => return Err(400),
-        };
-        let transaction = question.message.transaction();
-        let peer = read_xor_address(value(attribute::XOR_PEER_ADDRESS)?, &transaction).ok_or(400_u16)?;
-        self.check_peer(relay, peer.ip())?;
-        if peer.port() < LOWEST_PORT
-            || self.is_relay_ip(peer.ip()) && !self.settings.ports.contains(&peer.port())
-        {
-            return Err(403);
-        }
-        let allocation = self.allocation_mut(relay).ok_or(437_u16)?;
-        allocation.bind(question.now, number, peer).map_err(|why| match why {
-            Unbound::Taken => 400_u16,
-            Unbound::NoRoom => 508,
-        })?;
-        Ok(question.told().success(&allocation.key, out, |_| ()))
-    }
-
-    /// Whether a relay may send to an address: 443 for another family, 403 by policy.
-    fn check_peer(&self, relay: RelayId, peer: IpAddr) -> Result<(), Code> {
-        let relayed = self.allocation(relay).ok_or(437_u16)?.relayed;
-        if relayed.is_ipv4() != peer.is_ipv4() {
-            return Err(443);
-        }
-        if self.is_relay_ip(peer) || self.settings.policy.permits(peer) { Ok(()) } else { Err(403) }
-    }
-
-    fn tell_allocated(&self, now: Time, relay: RelayId, fingerprint: bool, out: &mut [u8]) -> Action {
+    ) -> Action {
         let Some(allocation) = self.allocation(relay) else { return Action::Silence };
         let (client, transaction) = (allocation.client, allocation.transaction);
         let told = Told { client, transaction, method: method::ALLOCATE, fingerprint };
@@ -598,7 +344,7 @@ impl Server {
         })
     }
 
-    fn end_all(&mut self, which: impl Fn(&Allocation) -> bool) {
+    pub(super) fn end_all(&mut self, which: impl Fn(&Allocation) -> bool) {
         for place in 0..self.allocations.len() {
             let Some(allocation) = self.allocations[place].take_if(|allocation| which(allocation)) else {
                 continue;
@@ -611,7 +357,7 @@ impl Server {
         }
     }
 
-    fn count(&mut self, code: Code) {
+    pub(super) fn count(&mut self, code: Code) {
         bump(match code {
             401 => &mut self.counters.unauthorized,
             403 => &mut self.counters.forbidden,
@@ -619,103 +365,6 @@ impl Server {
             486 | 508 => &mut self.counters.over_quota,
             _ => &mut self.counters.bad_requests,
         });
-    }
-}
-
-/// LIFETIME, when there is one.
-fn lifetime(question: &Question<'_>) -> Result<Option<u32>, Code> {
-    match question.message.attribute(attribute::LIFETIME) {
-        None => Ok(None),
-        Some(value) => value.try_into().map(|bytes| Some(u32::from_be_bytes(bytes))).map_err(|_| 400),
-    }
-}
-
-/// Everything comprehension-required that some request of ours may carry.
-fn is_known(kind: u16) -> bool {
-    matches!(
-        kind,
-        stun::attribute::USERNAME
-            | stun::attribute::MESSAGE_INTEGRITY
-            | stun::attribute::REALM
-            | stun::attribute::NONCE
-            | stun::attribute::MESSAGE_INTEGRITY_SHA256
-            | attribute::CHANNEL_NUMBER
-            | attribute::LIFETIME
-            | attribute::XOR_PEER_ADDRESS
-            | attribute::REQUESTED_ADDRESS_FAMILY
-            | attribute::EVEN_PORT
-            | attribute::REQUESTED_TRANSPORT
-            | attribute::RESERVATION_TOKEN
-    )
-}
-
-impl Question<'_> {
-    fn told(&self) -> Told {
-        Told {
-            client: self.client,
-            transaction: self.message.transaction(),
-            method: self.message.method(),
-            fingerprint: self.fingerprint,
-        }
-    }
-}
-
-/// What of a question its answer repeats.
-struct Told {
-    client: Client,
-    transaction: TransactionId,
-    method: u16,
-    fingerprint: bool,
-}
-
-impl Told {
-    fn success(&self, key: &hmac::Key, out: &mut [u8], more: impl FnOnce(&mut Writer<'_>)) -> Action {
-        let mut answer = Writer::new(out, Class::Success, self.method, &self.transaction);
-        more(&mut answer);
-        answer.integrity(key);
-        self.finish(answer)
-    }
-
-    /// Without a reason: it is for people, and would make a 401 more than twice its question.
-    fn error(
-        &self,
-        code: Code,
-        unknown: &[u8],
-        key: Option<&hmac::Key>,
-        nonce: Option<[u8; NONCE]>,
-        question: usize,
-        out: &mut [u8],
-    ) -> Action {
-        let mut answer = Writer::new(out, Class::Error, self.method, &self.transaction);
-        answer.error(code, "");
-        if let Some(nonce) = nonce {
-            answer.attribute(stun::attribute::REALM, &[REALM.as_bytes()]);
-            answer.attribute(stun::attribute::NONCE, &[&nonce]);
-        }
-        if !unknown.is_empty() {
-            answer.attribute(stun::attribute::UNKNOWN_ATTRIBUTES, &[unknown]);
-        }
-        if let Some(key) = key {
-            answer.integrity(key);
-        }
-        match self.finish(answer) {
-            // who has shown a key is no forged source
-            Action::Reply(client, length)
-                if key.is_none()
-                    && matches!(client.via, Via::Udp(_))
-                    && amplifies(question, length, client.address) =>
-            {
-                Action::Silence
-            }
-            action => action,
-        }
-    }
-
-    fn finish(&self, mut answer: Writer<'_>) -> Action {
-        if self.fingerprint {
-            answer.fingerprint();
-        }
-        answer.finish().map_or(Action::Silence, |length| Action::Reply(self.client, length))
     }
 }
 

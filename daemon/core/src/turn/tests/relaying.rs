@@ -41,7 +41,7 @@ fn with_permission_indications_pass_both_ways_whatever_their_length() {
     let mut rig = Rig::new(settings());
     let (mut talker, relay, _) = rig.relayed("192.168.1.100:50000", 1, 1);
     assert_eq!(sent(&mut rig, &mut talker, PEER, b"early"), None);
-    assert_eq!(rig.from_peer(relay, address(PEER), b"early"), None);
+    assert_eq!(rig.peer_sends(relay, address(PEER), b"early"), None);
     assert_eq!(talker.permit(&mut rig, &[PEER]), None);
     for length in [0, 1, 2, 3, 4, 5, 1200, 1500] {
         let payload = vec![0x5a; length];
@@ -51,7 +51,7 @@ fn with_permission_indications_pass_both_ways_whatever_their_length() {
         );
         // the permission is for the address: the port may be another one (section 9)
         let from = address("10.13.3.100:40009");
-        let (client, data) = rig.from_peer(relay, from, &payload).unwrap();
+        let (client, data) = rig.peer_sends(relay, from, &payload).unwrap();
         assert_eq!(client, talker.client);
         let message = Message::parse(&data).unwrap();
         assert_eq!((message.class(), message.method()), (Class::Indication, method::DATA));
@@ -74,11 +74,11 @@ fn through_a_channel_four_bytes_are_added_and_padding_only_in_a_stream() {
         let mut with_padding = channel_data(0x4001, b"five!");
         with_padding.extend([0; 3]);
         assert_eq!(relay_of(rig.handle(talker.client, &with_padding), &with_padding), passed);
-        let (_, data) = rig.from_peer(relay, address(PEER), b"five!").unwrap();
+        let (_, data) = rig.peer_sends(relay, address(PEER), b"five!").unwrap();
         assert_eq!(data.len(), 4 + padded);
         assert_eq!(data[..9], channel_data(0x4001, b"five!")[..]);
         assert!(data[9..].iter().all(|byte| *byte == 0), "no byte of another packet leaves in the padding");
-        let (_, other_port) = rig.from_peer(relay, address("10.13.3.100:40001"), b"x").unwrap();
+        let (_, other_port) = rig.peer_sends(relay, address("10.13.3.100:40001"), b"x").unwrap();
         assert!(Message::parse(&other_port).is_ok(), "the channel is for one port, the permission for all");
     }
 }
@@ -90,13 +90,13 @@ fn permissions_last_five_minutes_and_channels_ten() {
     talker.refresh(&mut rig, 3600);
     talker.bind(&mut rig, 0x4001, PEER);
     rig.pass(299);
-    assert!(rig.from_peer(relay, address(PEER), b"x").is_some());
+    assert!(rig.peer_sends(relay, address(PEER), b"x").is_some());
     rig.pass(1);
-    assert!(rig.from_peer(relay, address(PEER), b"x").is_none());
+    assert!(rig.peer_sends(relay, address(PEER), b"x").is_none());
     assert!(sent(&mut rig, &mut talker, PEER, b"x").is_none());
     assert!(by_channel(&mut rig, &talker, 0x4001, b"x").is_some());
     talker.permit(&mut rig, &[PEER]);
-    assert_eq!(rig.from_peer(relay, address(PEER), b"x").unwrap().1.len(), 5, "the channel is still there");
+    assert_eq!(rig.peer_sends(relay, address(PEER), b"x").unwrap().1.len(), 5, "the channel is still there");
     rig.pass(300);
     assert!(by_channel(&mut rig, &talker, 0x4001, b"x").is_none());
     talker.bind(&mut rig, 0x4001, "10.13.3.101:4000");
@@ -205,7 +205,7 @@ fn bandwidth_is_bounded_for_an_account_and_for_the_node() {
         let mut passed = 0;
         for _ in 0..300 {
             passed += usize::from(by_channel(rig, talker, 0x4001, &[0; 1000]).is_some());
-            passed += usize::from(rig.from_peer(relay, address(PEER), &[0; 1000]).is_some());
+            passed += usize::from(rig.peer_sends(relay, address(PEER), &[0; 1000]).is_some());
         }
         passed
     };
@@ -231,9 +231,9 @@ fn a_relay_that_is_gone_takes_nothing() {
     talker.refresh(&mut rig, 0);
     assert_eq!(by_channel(&mut rig, &talker, 0x4001, b"x"), None);
     assert_eq!(sent(&mut rig, &mut talker, PEER, b"x"), None);
-    assert_eq!(rig.from_peer(relay, address(PEER), b"x"), None);
-    assert_eq!(rig.from_peer(RelayId(999), address(PEER), b"x"), None);
+    assert_eq!(rig.peer_sends(relay, address(PEER), b"x"), None);
+    assert_eq!(rig.peer_sends(RelayId(999), address(PEER), b"x"), None);
     let again = talker.request(&mut rig, method::ALLOCATE, transport).unwrap();
     assert_eq!(again.error(), None);
-    assert_eq!(rig.from_peer(relay, address(PEER), b"x"), None, "a new relay begins without permissions");
+    assert_eq!(rig.peer_sends(relay, address(PEER), b"x"), None, "a new relay begins without permissions");
 }

@@ -91,7 +91,7 @@ impl Rig {
     }
 
     /// What a peer's datagram becomes for the client.
-    pub(super) fn from_peer(
+    pub(super) fn peer_sends(
         &mut self,
         relay: RelayId,
         peer: SocketAddr,
