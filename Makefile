@@ -3,16 +3,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e bench sim size fuzz lint web daemon lab-up lab-down lab-shell clean
+.PHONY: help run test unit e2e bench sim fuzz lint web daemon lab-up lab-down lab-shell clean
 
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEB := daemon/web
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public -type f 2>/dev/null) \
   $(wildcard $(WEB)/*.html $(WEB)/*.ts $(WEB)/tsconfig*.json)
 
 help: ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+	  printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 run: daemon ## Two federated nodes on this machine, until Ctrl-C; LAN=1 lets phones of the same Wi-Fi in
 	@exec tools/run.sh
@@ -23,23 +23,24 @@ unit: daemon ## Tests of the daemon, the protocol's examples and the page, witho
 	cargo test --locked --workspace
 	npm --prefix $(WEB) test --silent
 
-e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed or E2E=nat runs one half
+e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, nat or discovery runs one part
 	@tools/e2e.sh
 
-bench: web ## Costs beside bare servers: a table, and target/bench/results.jsonl
+bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|idle|mips runs one
 	@tools/need.sh rust
 	cargo build --locked --release -p truca-tests --bins
 	cargo build --locked --release -p trucad
-	cargo build --locked --profile openwrt -p trucad
-	TRUCA_OPENWRT=$(TARGET)/openwrt/trucad BENCH_OUT=$(TARGET)/bench/results.jsonl $(TARGET)/release/bench $(BENCH)
+	tools/cross.sh x86_64 mips
+	TRUCA_OPENWRT=$(BUILT)/cross/x86_64-unknown-linux-musl/openwrt/trucad \
+	  TRUCA_MIPS=$(BUILT)/cross/mips-unknown-linux-musl/openwrt/trucad \
+	  BENCH_OUT=$(BUILT)/bench/results.jsonl $(BUILT)/release/bench $(BENCH)
+	cat $(BUILT)/size/results.jsonl >>$(BUILT)/bench/results.jsonl 2>/dev/null || true
 
-sim: web ## Many nodes in virtual time; SEED=N repeats a run
+sim: web ## Many nodes in virtual time: figures in target/sim/results.jsonl; SIM_NODES="50 100"
 	@tools/need.sh rust
-	cargo test --locked --release -p truca-tests --test sim -- --nocapture
-
-size: web ## Sizes of the daemon as it goes on a router
-	@tools/need.sh rust
-	@tools/size.sh
+	@mkdir -p $(BUILT)/sim && rm -f $(BUILT)/sim/results.jsonl
+	SIM_OUT=$(abspath $(BUILT))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
+	  cargo test --locked --release -p truca-tests --test sim -- --nocapture
 
 fuzz: web ## Every fuzz target for FUZZ_SECONDS (60)
 	@tools/need.sh rust
@@ -73,5 +74,9 @@ lab-down: ## Takes it away
 lab-shell: ## A shell inside: NODE=n1 is a router, NODE=c1 the laptop behind it
 	@tests/lab/lab.sh shell $(NODE)
 
+include cross/make.mk
+include openwrt-feed/make.mk
+include luci-app/make.mk
+
 clean: ## Removes everything that was built
-	rm -rf $(TARGET) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots daemon/fuzz/target
+	rm -rf $(BUILT) $(WEB)/dist $(WEB)/node_modules tests/e2e/node_modules tests/e2e/screenshots luci-app/check/node_modules luci-app/check/build daemon/fuzz/target

@@ -40,7 +40,10 @@ one() {
   mkdir -p "$corpus"
   inputs=("$corpus")
   for seeds in "fuzz/corpus/$target" "fuzz/seeds/$target"; do [ ! -d "$seeds" ] || inputs+=("$seeds"); done
-  if cargo +nightly fuzz run "$target" "${inputs[@]}" -- -max_total_time="$seconds" -timeout=10 -print_final_stats=1 >"$log" 2>&1; then
+  mkdir -p "fuzz/artifacts/$target"
+  # not by `cargo fuzz run`: each would build again what is built, and wait for the other
+  if "$built/$target" "${inputs[@]}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+    -artifact_prefix="fuzz/artifacts/$target/" -print_final_stats=1 >"$log" 2>&1; then
     echo "fuzz: $target ... ok ($(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1) inputs in $seconds s)"
   else
     tail -n 40 "$log"
@@ -49,7 +52,10 @@ one() {
   fi
 }
 export -f one
-export work seconds
+built=$CARGO_TARGET_DIR/$(rustc +nightly --print host-tuple)/release
+# as cargo-fuzz sets it: two copies of one Rust crate are no violation
+export ASAN_OPTIONS=detect_odr_violation=0
+export work seconds built
 status=0
 # shellcheck disable=SC2016 # the inner shell expands it
 echo "$targets" | xargs -P 2 -I {} bash -c 'one "$1"' one {} || status=1

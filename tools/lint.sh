@@ -17,7 +17,16 @@ check "page types" npm --prefix daemon/web run --silent check
 
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 for script in "${scripts[@]}"; do check "bash -n $script" bash -n "$script"; done
+# A router's shell is busybox ash; these say so to shellcheck
+mapfile -t router < <(git ls-files openwrt-feed luci-app tests/package/openwrt | xargs grep -l '^# shellcheck shell=dash\|^#!/bin/sh')
+scripts+=("${router[@]}")
+if command -v busybox >/dev/null; then
+  for script in "${router[@]}"; do check "ash -n $script" busybox ash -n "$script"; done
+else
+  echo "lint: ash -n ... skipped, busybox is not installed (Debian: apt-get install busybox)"
+fi
 if command -v shellcheck >/dev/null; then
+  mapfile -t scripts < <(printf '%s\n' "${scripts[@]}" | sort -u)
   check shellcheck shellcheck --exclude=SC2317 "${scripts[@]}"
 else
   echo "lint: shellcheck ... skipped, it is not installed (Debian: apt-get install shellcheck)"

@@ -1,18 +1,17 @@
 //! What the drivers tell the node, and the handles by which the node answers them.
 //!
 //! Every driver task owns its socket and sends [`Event`]s over one bounded channel; a full channel makes the
-//! task wait, and so its peer. The node answers over a bounded channel for each page and link, and never
-//! waits: a peer that does not keep up is closed.
+//! task wait, and so its peer. The node answers over a bounded queue for each page and link (`outbox.rs`), and
+//! never waits: a peer that does not keep up is closed.
 
 use std::net::SocketAddr;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-/// How many events may wait for the node before drivers wait for it.
-pub const EVENT_QUEUE: usize = 256;
+use crate::outbox::{Outbox, Weigh};
 
-/// How many messages may wait for one page or one link to be written before it is closed.
-pub const OUT_QUEUE: usize = 128;
+/// How many events may wait for the node before drivers wait for it: 4 MiB of the largest.
+pub const EVENT_QUEUE: usize = 64;
 
 /// One WebSocket of a page, for as long as it is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +33,13 @@ pub enum PageOut {
     Close(u16),
 }
 
+impl Weigh for PageOut {
+    fn weight(&self) -> usize {
+        let text = if let Self::Text(text) = self { text.len() } else { 0 };
+        size_of::<Self>() + text
+    }
+}
+
 /// What the node asks of a link's driver.
 #[derive(Debug)]
 pub enum LinkOut {
@@ -41,6 +47,13 @@ pub enum LinkOut {
     Frame(Vec<u8>),
     /// Send what is queued, then close.
     Close,
+}
+
+impl Weigh for LinkOut {
+    fn weight(&self) -> usize {
+        let frame = if let Self::Frame(frame) = self { frame.len() } else { 0 };
+        size_of::<Self>() + frame
+    }
 }
 
 /// What a driver tells the node.
@@ -55,7 +68,7 @@ pub enum Event {
         /// The address of ours that it reached: the one at which this client can reach our STUN too.
         local: SocketAddr,
         /// The way back.
-        out: mpsc::Sender<PageOut>,
+        out: Outbox<PageOut>,
     },
     /// A page sent a text frame (at most 65,536 bytes).
     PageText {
@@ -82,7 +95,7 @@ pub enum Event {
         /// Whether we opened it.
         dialled: bool,
         /// The way back.
-        out: mpsc::Sender<LinkOut>,
+        out: Outbox<LinkOut>,
     },
     /// A frame came over a link (without its length).
     LinkFrame {
@@ -116,14 +129,18 @@ pub enum Event {
         address: SocketAddr,
         /// The node id that the hint names, if it names one.
         id: Option<truca_core::id::NodeId>,
-        /// Which source said so: `mdns`, `peer`.
+        /// Which source said so: `mdns`, `babeld`, …, `peer`.
         source: &'static str,
     },
-    /// The control socket asks.
-    Ctl {
-        /// The command: `status`, `members`, `accounts`, `links`, `stun`.
-        command: String,
-        /// Takes the JSON answer; `None` when the command is not known.
-        reply: oneshot::Sender<Option<serde_json::Value>>,
+    /// What was to be written to flash is there, or why it is not.
+    Saved(Option<String>),
+    /// The owner asks, over the control socket or ubus.
+    Ask {
+        /// Which method of [`crate::node::admin::METHODS`].
+        method: String,
+        /// With what.
+        arguments: serde_json::Map<String, serde_json::Value>,
+        /// Takes the answer.
+        reply: oneshot::Sender<crate::node::admin::Answer>,
     },
 }

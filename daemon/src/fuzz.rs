@@ -5,21 +5,44 @@
 //! of every input, beside not panicking. To add one: a function here, a line in [`ENTRIES`], a target, a
 //! `[[bin]]` and seeds in `daemon/fuzz`; the corpus test says what is missing.
 
+pub(crate) mod bench;
+mod discovery;
+
 use std::{net::SocketAddr, path::Path};
 
 use ring::hmac;
+use serde_json::Value;
+use truca_core::Time;
 use truca_core::stun::{Check, Counters, MAX_ANSWER, Message, respond};
+use truca_core::ubus::{
+    blobmsg,
+    client::{Client, Output},
+    message, status,
+};
 
 use crate::host::{
     config::{Config, Overrides},
+    ubus::object,
     uci,
 };
+use crate::node::admin::{self, Arguments};
 
 /// An entry point and the name of its target.
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All entries.
-pub const ENTRIES: &[Entry] = &[("stun", stun), ("uci", uci)];
+pub const ENTRIES: &[Entry] = &[
+    ("membership", membership),
+    ("node_frame", node_frame),
+    ("page_message", page_message),
+    ("stun", stun),
+    ("uci", uci),
+    ("ubus", ubus),
+    ("discovery", discovery),
+];
+
+pub use bench::{membership, node_frame, page_message};
+pub use discovery::discovery;
 
 /// A datagram on the STUN port.
 pub fn stun(data: &[u8]) {
@@ -49,4 +72,40 @@ pub fn uci(data: &[u8]) {
         Ok((config, _)) => assert!(config.port != 0 && !config.name.is_empty()),
         Err(error) => assert!(error.to_string().len() < 1024),
     }
+}
+
+/// What `ubusd` says to the daemon on one connection: its own messages, and what strangers invoke with.
+pub fn ubus(data: &[u8]) {
+    let mut client = Client::new(Time::ZERO, Some(object()));
+    client.handle_timeout(Time::ZERO);
+    client.connected(Time::ZERO);
+    client.handle_bytes(Time::ZERO, data);
+    while let Some(output) = client.poll_output() {
+        match output {
+            Output::Send(bytes) => {
+                assert!(
+                    matches!(message::Message::decode(&bytes), Ok(Some((_, length))) if length == bytes.len())
+                );
+            }
+            Output::Invoked(invocation) => {
+                let said = blobmsg::to_json(invocation.arguments);
+                let mut bytes = Vec::new();
+                blobmsg::write_json(&mut bytes, &said);
+                let read = blobmsg::read(&bytes).map(blobmsg::to_json);
+                assert!(read.is_ok_and(|read| same(&Value::Object(read), &Value::Object(said.clone()))));
+                let known = admin::find(&invocation.method).ok_or(status::METHOD_NOT_FOUND);
+                let answer = known.and_then(|method| {
+                    Arguments::read(method, said).map(|_| bytes).map_err(|_| status::INVALID_ARGUMENT)
+                });
+                client.reply(invocation.id, answer);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether two values are the same, as far as JSON can say: what is no number in it is nothing.
+fn same(one: &Value, other: &Value) -> bool {
+    let written = |value: &Value| value.to_string();
+    written(one) == written(other)
 }

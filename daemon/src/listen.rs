@@ -22,7 +22,10 @@ use tokio::{
 
 use crate::{
     mesh::link::{self, Links},
-    page::http::{self, Door, Site, Visit},
+    page::{
+        http,
+        site::{Door, Site, Visit},
+    },
     tls::{Accepted, Stream, Tls},
 };
 

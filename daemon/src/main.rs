@@ -2,13 +2,15 @@
 
 use std::{fmt::Display, io::Write as _, path::Path, process::ExitCode};
 
+use serde_json::{Map, Value};
 use trucad::host::{
     args::{self, Command},
     config::{Config, DEFAULT_FILE, Overrides},
-    ctl, log,
+    ctl, fault, log,
 };
 
 fn main() -> ExitCode {
+    fault::watch();
     match args::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(overrides)) => match load(&overrides) {
             Ok(config) => {
@@ -21,8 +23,8 @@ fn main() -> ExitCode {
             Ok(_) => say("ok\n"),
             Err(code) => code,
         },
-        Ok(Command::Ctl { overrides, json, command }) => match load(&overrides) {
-            Ok(config) => ask(&config.run_dir, &command, json),
+        Ok(Command::Ctl { overrides, json, command, arguments }) => match load(&overrides) {
+            Ok(config) => ask(&config.run_dir, &command, &arguments, json),
             Err(code) => code,
         },
         Ok(Command::Help) => say(&args::help()),
@@ -45,8 +47,8 @@ fn load(overrides: &Overrides) -> Result<Config, ExitCode> {
     }
 }
 
-fn ask(run_dir: &Path, command: &str, json: bool) -> ExitCode {
-    match ctl::ask(run_dir, command) {
+fn ask(run_dir: &Path, command: &str, arguments: &Map<String, Value>, json: bool) -> ExitCode {
+    match ctl::ask(run_dir, command, arguments) {
         Ok(answer) if json => say(&format!("{answer}\n")),
         Ok(answer) => say(&ctl::print(command, &answer)),
         Err(error) => fail(&error, 1),

@@ -3,38 +3,51 @@
 //! Called by `main`, once. One thread runs everything; only writes to flash and name look-ups are handed to a
 //! helper thread, and mDNS has its own.
 
-use std::collections::BTreeMap;
 use std::error::Error;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use serde_json::{Map, Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{self, LocalSet};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use truca_core::Time;
+use truca_core::discovery::Source;
+use truca_core::id::NodeId;
+use truca_core::sorted::{Map, Set};
 
 use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::host::config::{Config, Overrides, Peer};
 use crate::host::identity::Identity;
+use crate::host::ubus::Bus;
 use crate::host::{ctl, interfaces, store};
 use crate::listen;
 use crate::mesh::discovery::Mdns;
 use crate::mesh::link::{self, Links};
+use crate::mesh::sources::{self, Sources};
 use crate::mesh::{membership, stun};
 use crate::node::{Keys, Node, Output, Settings};
-use crate::page::http::Site;
+use crate::outbox::{Outbox, Waiting, Weigh};
+use crate::page::site::Site;
 use crate::tls::{Tls, certificate};
+
+mod administer;
 
 /// How often interfaces and the names of peers are looked at again.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 /// How many events are handled before outputs are carried out.
 const BATCH: usize = 64;
+/// Most bytes that wait to be written to all pages, and to all links: what a router of 64 MiB can spare.
+const MAX_PAGES_WAIT: usize = 8 * 1024 * 1024;
+const MAX_LINKS_WAIT: usize = 4 * 1024 * 1024;
+/// Where ubusd listens (OpenWrt 21.02 and later).
+const UBUS: &str = "/var/run/ubus/ubus.sock";
 /// How long goodbyes may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -79,9 +92,9 @@ async fn serve(config: Config, overrides: &Overrides) -> Result<(), Box<dyn Erro
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let mut running = Running::open(config)?;
+    let mut running = Running::open(config, overrides)?;
     let mut around = interval(LOOK_AROUND);
-    log::info!("ready: {}", running.pages().join(" "));
+    log::info!("ready: {}", running.pages_at().join(" "));
     loop {
         let due = running.node.poll_timeout().map_or_else(far, |at| running.start + at);
         tokio::select! {
@@ -94,7 +107,10 @@ async fn serve(config: Config, overrides: &Overrides) -> Result<(), Box<dyn Erro
             }
             () = sleep_until(due) => {}
             _ = around.tick() => running.look_around(),
-            _ = hangup.recv() => running.reload(overrides),
+            _ = hangup.recv() => {
+                // what is wrong is in the log
+                let _ = running.reload();
+            }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -118,21 +134,37 @@ struct Running {
     fingerprint: String,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
-    pages: BTreeMap<PageId, mpsc::Sender<PageOut>>,
-    links: BTreeMap<LinkId, mpsc::Sender<LinkOut>>,
+    pages: Map<PageId, Outbox<PageOut>>,
+    links: Map<LinkId, Outbox<LinkOut>>,
     sockets: membership::Sockets,
     doors: Rc<listen::Shared>,
     stun_counters: stun::SharedCounters,
-    stun: BTreeMap<SocketAddr, task::JoinHandle<std::io::Result<()>>>,
+    stun: Map<SocketAddr, task::JoinHandle<io::Result<()>>>,
     mdns: Option<Mdns>,
+    sources: Sources,
+    bus: Bus,
+    overrides: Overrides,
+    /// The addresses that are listened on.
+    listening: Set<IpAddr>,
+    /// What is wrong now: a stable word, and what the system says.
+    troubles: Map<&'static str, String>,
 }
 
 impl Running {
-    fn open(config: Config) -> Result<Self, Box<dyn Error>> {
+    fn open(config: Config, overrides: &Overrides) -> Result<Self, Box<dyn Error>> {
         let start = Instant::now();
         let (events, inbox) = mpsc::channel(EVENT_QUEUE);
         // first the control socket: it tells whether another daemon runs here
-        task::spawn_local(ctl::Server::bind(&config.run_dir)?.serve(events.clone()));
+        let mut troubles = Map::new();
+        match ctl::Server::bind(&config.run_dir) {
+            Ok(server) => drop(task::spawn_local(server.serve(events.clone()))),
+            Err(error @ ctl::Error::InUse(_)) => return Err(error.into()),
+            // a full or missing /var is no reason to serve nobody: ubus and the log tell of it
+            Err(error) => {
+                log::warn!("no control socket: {error}");
+                troubles.insert("no_control_socket", error.to_string());
+            }
+        }
         let identity = Identity::load_or_create(&config.state, &config.name)?;
         let (id, own) = (identity.id(), identity.certified_key());
         let page = match &config.certificate {
@@ -145,61 +177,103 @@ impl Running {
         let link_wing = Rc::new(Links::new(events.clone(), tls.clone()));
         let doors = Rc::new(listen::Shared::new(tls, site, link_wing));
 
-        let loopback = config.listen.iter().all(std::net::IpAddr::is_loopback);
-        let mut sockets = membership::Sockets::default();
-        let mut opened = 0;
-        for ip in &config.listen {
-            let door = match listen::bind(SocketAddr::new(*ip, config.port)) {
-                Ok(door) => door,
-                // a kernel without IPv6 is no reason to serve nobody
-                Err(error) if ip.is_ipv6() && config.listen.len() > 1 => {
-                    log::warn!("{error}");
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            task::spawn_local(listen::tls(door, doors.clone()));
-            if config.http_port != 0 {
-                let door = listen::bind(SocketAddr::new(*ip, config.http_port))?;
-                task::spawn_local(listen::plain(door, loopback, doors.clone()));
-            }
-            let address = SocketAddr::new(*ip, config.port);
-            sockets
-                .bind(address, events.clone())
-                .map_err(|error| format!("cannot listen on UDP {address}: {error}"))?;
-            opened += 1;
-        }
-        if opened == 0 {
-            return Err("there is no address to listen on".into());
-        }
-        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, events.clone())) {
+        let sources = Sources::start(&plan(&config, id), events.clone());
+        let ear = sources.ear(Source::Mdns);
+        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, ear)) {
             Some(Ok(mdns)) => Some(mdns),
             Some(Err(error)) => {
                 log::warn!("no mDNS: {error}");
+                troubles.insert("no_mdns", error);
                 None
             }
             None => None,
         };
         let saved = store::load(&config.state);
         let node = Node::new(Time::ZERO, identity, settings(&config)?, saved);
+        let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
             start,
             node,
             fingerprint,
             events,
             inbox,
-            pages: BTreeMap::new(),
-            links: BTreeMap::new(),
-            sockets,
+            pages: Map::new(),
+            links: Map::new(),
+            sockets: membership::Sockets::default(),
             doors,
             stun_counters: stun::SharedCounters::default(),
-            stun: BTreeMap::new(),
+            stun: Map::new(),
             mdns,
+            sources,
+            bus,
+            overrides: overrides.clone(),
+            listening: Set::new(),
+            troubles,
             config,
         };
+        running.listen()?;
         running.serve_stun();
         running.carry_out();
         Ok(running)
+    }
+
+    /// Listens on every address that there is now. One that no interface has yet is tried again by
+    /// [`Self::look_around`]: a cable that is plugged in later is no mistake.
+    ///
+    /// # Errors
+    /// A port is taken, or the system refuses for another reason.
+    fn listen(&mut self) -> Result<(), Box<dyn Error>> {
+        let mut missing = Vec::new();
+        for ip in self.config.listen.clone() {
+            if self.listening.contains(&ip) {
+                continue;
+            }
+            let Err(error) = self.open_doors(ip) else { continue };
+            // a kernel without IPv6 is no reason to serve nobody
+            let spare = ip.is_ipv6() && self.config.listen.len() > 1;
+            if error.1.kind() != io::ErrorKind::AddrNotAvailable && !spare {
+                return Err(error.into());
+            }
+            missing.push(error.to_string());
+        }
+        self.trouble("not_listening", (!missing.is_empty()).then(|| missing.join("; ")));
+        Ok(())
+    }
+
+    fn open_doors(&mut self, ip: IpAddr) -> Result<(), listen::BindError> {
+        let (port, http_port) = (self.config.port, self.config.http_port);
+        let door = listen::bind(SocketAddr::new(ip, port))?;
+        let plain = match http_port {
+            0 => None,
+            _ => Some(listen::bind(SocketAddr::new(ip, http_port))?),
+        };
+        let address = SocketAddr::new(ip, port);
+        let bound = self.sockets.bind(address, self.events.clone());
+        bound.map_err(|error| listen::BindError(address, error))?;
+        let loopback = self.config.listen.iter().all(IpAddr::is_loopback);
+        task::spawn_local(listen::tls(door, self.doors.clone()));
+        if let Some(plain) = plain {
+            task::spawn_local(listen::plain(plain, loopback, self.doors.clone()));
+        }
+        self.listening.insert(ip);
+        Ok(())
+    }
+
+    /// Notes what is wrong, or that it is right again; the log has it once.
+    fn trouble(&mut self, what: &'static str, why: Option<String>) {
+        match why {
+            Some(why) => {
+                if self.troubles.get(what) != Some(&why) {
+                    log::warn!("{why}");
+                    self.troubles.insert(what, why);
+                }
+            }
+            None => {
+                if self.troubles.remove(what).is_some() {
+                    log::info!("no longer: {what}");
+                }
+            }
+        }
     }
 
     fn now(&self) -> Time {
@@ -221,6 +295,9 @@ impl Running {
             }
             Some(Event::LinkOpened { link, point, remote, dialled, out }) => {
                 self.links.insert(link, out);
+                if dialled {
+                    self.sources.outcome(remote, true);
+                }
                 node.link_opened(now, link, &point, remote, dialled);
             }
             Some(Event::LinkFrame { link, frame }) => node.link_frame(now, link, &frame),
@@ -228,16 +305,28 @@ impl Running {
                 self.links.remove(&link);
                 node.link_closed(now, link);
             }
-            Some(Event::DialFailed { remote, why }) => node.dial_failed(now, remote, &why),
+            Some(Event::DialFailed { remote, why }) => {
+                self.sources.outcome(remote, false);
+                node.dial_failed(now, remote, &why);
+            }
             Some(Event::Datagram { from, payload }) => node.handle_datagram(now, from, &payload),
             Some(Event::Candidate { address, id, source: "peer" }) => node.peer(now, address, id),
+            // a member is there: it was found already, whatever else is said of its address
+            Some(Event::Candidate { address, .. }) if is_member_at(node, address) => {}
             Some(Event::Candidate { address, id, source }) => node.candidate(now, address, id, source),
-            Some(Event::Ctl { command, reply }) => {
+            Some(Event::Saved(failed)) => {
+                if failed.is_some() {
+                    node.save_failed(now);
+                }
+                self.trouble("state_not_saved", failed);
+            }
+            Some(Event::Ask { method, arguments, reply }) => {
                 // who asked and left does not need an answer
-                let _ = reply.send(self.report(now, &command));
+                let _ = reply.send(self.administer(now, &method, arguments));
             }
             None => {}
         }
+        self.sources.set_alone(self.node.alive().len() <= 1);
     }
 
     /// Carries out what the node wants. It never waits: who does not keep up is closed.
@@ -247,25 +336,24 @@ impl Running {
                 Output::Datagram { to, payload } => self.sockets.send(to, &payload),
                 Output::Dial(address) => link::dial(address, &self.doors.links),
                 Output::Page(page, out) => {
-                    let sent = self.pages.get(&page).map(|queue| queue.try_send(out));
-                    if let Some(Err(TrySendError::Full(_))) = sent {
-                        log::debug!("a page does not read what it is sent");
-                        self.pages.remove(&page);
-                    }
+                    send(&mut self.pages, page, out, &self.doors.site.waiting, MAX_PAGES_WAIT);
                 }
                 Output::Link(link, out) => {
-                    let sent = self.links.get(&link).map(|queue| queue.try_send(out));
-                    if let Some(Err(TrySendError::Full(_))) = sent {
-                        log::debug!("a node does not read what it is sent");
-                        self.links.remove(&link);
-                    }
+                    send(&mut self.links, link, out, &self.doors.links.waiting, MAX_LINKS_WAIT);
                 }
+                Output::News(news) => self.bus.tell(news),
                 Output::Save(saved) => {
-                    let state = self.config.state.clone();
-                    task::spawn_blocking(move || {
-                        if let Err(error) = store::save(&state, &saved) {
-                            log::error!("cannot write to {}: {error}", state.display());
-                        }
+                    let (state, events) = (self.config.state.clone(), self.events.clone());
+                    task::spawn_local(async move {
+                        let at = state.clone();
+                        let written = task::spawn_blocking(move || store::save(&at, &saved)).await;
+                        let failed = match written {
+                            Ok(Ok(())) => None,
+                            Ok(Err(error)) => Some(format!("cannot write to {}: {error}", state.display())),
+                            // the helper thread is gone: the daemon stops
+                            Err(_) => return,
+                        };
+                        let _ = events.send(Event::Saved(failed)).await;
                     });
                 }
             }
@@ -288,6 +376,7 @@ impl Running {
             }
             keep
         });
+        let mut failed = Vec::new();
         for address in wanted {
             if self.stun.contains_key(&address) {
                 continue;
@@ -297,20 +386,31 @@ impl Running {
                     let serving = task::spawn_local(stun::serve(socket, self.stun_counters.clone()));
                     self.stun.insert(address, serving);
                 }
-                Err(error) => log::warn!("no STUN on UDP {address}: {error}"),
+                Err(error) => failed.push(format!("no STUN on UDP {address}: {error}")),
             }
         }
+        self.trouble("no_stun", (!failed.is_empty()).then(|| failed.join("; ")));
     }
 
     /// Interfaces come and go, and so do the addresses behind names.
     fn look_around(&mut self) {
         let now = self.now();
+        if self.troubles.contains_key("no_control_socket")
+            && let Ok(server) = ctl::Server::bind(&self.config.run_dir)
+        {
+            task::spawn_local(server.serve(self.events.clone()));
+            self.trouble("no_control_socket", None);
+        }
+        if let Err(error) = self.listen() {
+            self.trouble("not_listening", Some(error.to_string()));
+        }
         self.serve_stun();
+        self.sources.look_around(&plan(&self.config, self.node.id()));
         if let Ok(settings) = settings(&self.config) {
             self.node.set_settings(now, settings);
         }
         for Peer { host, port, id } in self.config.peers.iter().cloned() {
-            if host.parse::<std::net::IpAddr>().is_ok() {
+            if host.parse::<IpAddr>().is_ok() {
                 continue;
             }
             let events = self.events.clone();
@@ -329,11 +429,10 @@ impl Running {
     }
 
     /// SIGHUP: takes over what can change while it runs. A configuration with an error changes nothing.
-    fn reload(&mut self, overrides: &Overrides) {
-        let (config, warnings) = match Config::load(overrides) {
-            Ok(loaded) => loaded,
-            Err(error) => return log::error!("not reloaded: {error}"),
-        };
+    fn reload(&mut self) -> Result<(), String> {
+        let loaded = Config::load(&self.overrides).map_err(|error| error.to_string());
+        self.trouble("settings", loaded.as_ref().err().cloned());
+        let (config, warnings) = loaded?;
         for warning in warnings {
             log::warn!("{warning}");
         }
@@ -354,8 +453,11 @@ impl Running {
                 Ok(fingerprint) => {
                     self.doors.site.fingerprint.replace(fingerprint.clone());
                     self.fingerprint = fingerprint;
+                    self.trouble("certificate", None);
                 }
-                Err(error) => log::error!("the certificate stays as it was: {error}"),
+                Err(error) => {
+                    self.trouble("certificate", Some(format!("the certificate stays as it was: {error}")));
+                }
             }
         }
         log::set_max_level(config.log_level);
@@ -364,40 +466,10 @@ impl Running {
         (new.listen, new.port, new.http_port, new.stun_port) =
             (old.listen, old.port, old.http_port, old.stun_port);
         (new.state, new.run_dir, new.mdns) = (old.state, old.run_dir, old.mdns);
+        self.sources.configure(&plan(&self.config, self.node.id()));
         self.look_around();
         log::info!("reloaded");
-    }
-
-    fn report(&self, now: Time, command: &str) -> Option<Value> {
-        if command == "stun" {
-            let counters = self.stun_counters.get();
-            let counters: Map<String, Value> = counters
-                .each()
-                .iter()
-                .map(|(name, count)| ((*name).to_owned(), Value::from(*count)))
-                .collect();
-            return Some({
-                let addresses: Vec<String> = self.stun.keys().map(SocketAddr::to_string).collect();
-                json!({ "addresses": addresses, "counters": counters })
-            });
-        }
-        let mut report = self.node.report(now, command)?;
-        if command == "status" {
-            report["fingerprint"] = self.fingerprint.as_str().into();
-            report["pages"] = self.pages().into();
-            report["rss_kib"] = rss_kib().into();
-        }
-        Some(report)
-    }
-
-    /// Where the page is.
-    fn pages(&self) -> Vec<String> {
-        let loopback = self.config.listen.iter().all(std::net::IpAddr::is_loopback);
-        if loopback && self.config.http_port != 0 {
-            return vec![format!("http://localhost:{}/", self.config.http_port)];
-        }
-        let addresses = interfaces::addresses(&self.config.addresses, &self.config.listen);
-        addresses.iter().map(|ip| format!("https://{}/", SocketAddr::new(*ip, self.config.port))).collect()
+        Ok(())
     }
 
     /// Says goodbye to everybody and writes the state.
@@ -442,6 +514,25 @@ impl Running {
     }
 }
 
+/// Queues a message for a page or a link. Who does not take what it is sent is cut off: this one when its queue
+/// is full, the fullest when all together hold more than `most` bytes.
+fn send<Id: Ord + Copy, T: Weigh>(
+    queues: &mut Map<Id, Outbox<T>>,
+    to: Id,
+    message: T,
+    waiting: &Waiting,
+    most: usize,
+) {
+    let Some(queue) = queues.get(&to) else { return };
+    let full = matches!(queue.try_send(message), Err(TrySendError::Full(_))).then_some(to);
+    let fullest = || queues.iter().max_by_key(|(_, queue)| queue.bytes()).map(|(id, _)| *id);
+    let slow = full.or_else(|| (waiting.bytes() > most).then(fullest).flatten());
+    if let Some(queue) = slow.and_then(|slow| queues.remove(&slow)) {
+        log::debug!("somebody does not read what it is sent, and is cut off");
+        queue.cut();
+    }
+}
+
 fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
     let peer = |peer: &Peer| Some((SocketAddr::new(peer.host.parse().ok()?, peer.port), peer.id));
     Ok(Settings {
@@ -457,8 +548,41 @@ fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
     })
 }
 
-/// Resident memory of this process, KiB (`/proc/self/statm`, second field, in pages of 4 KiB).
-fn rss_kib() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4
+/// Whether a member that is alive says that it is at this address.
+fn is_member_at(node: &Node<Identity>, address: SocketAddr) -> bool {
+    let body = |id| node.directory().node(id).map(|record| &record.body);
+    let mut members = node.alive().iter().filter(|id| **id != node.id()).filter_map(body);
+    members.any(|body| body.port == address.port() && body.addresses.contains(&address.ip()))
+}
+
+/// What the discovery sources are to do.
+fn plan(config: &Config, id: NodeId) -> sources::Plan {
+    use sources::From;
+    let discovery = config.discovery.clone();
+    let bus = |on: bool| on.then(|| From::Bus(UBUS.into()));
+    let directory = |(on, path): (bool, PathBuf)| on.then_some(From::Directory(path));
+    let sockets = |(on, at): (bool, Vec<SocketAddr>)| on.then_some(From::Sockets(at));
+    let domains = (!discovery.dns_domains.is_empty())
+        .then_some(From::Domains(discovery.dns_domains, discovery.dns_servers));
+    let from = [
+        (Source::Mdns, config.mdns.then_some(From::Itself)),
+        (Source::Umdns, bus(discovery.umdns)),
+        (Source::Bmx6, directory(discovery.bmx6)),
+        (Source::Bmx7, directory(discovery.bmx7)),
+        (Source::Babeld, sockets(discovery.babeld)),
+        (Source::SharedState, bus(discovery.shared_state)),
+        (Source::Olsr, sockets(discovery.olsr)),
+        (Source::Oonf, sockets(discovery.oonf)),
+        (Source::Dns, domains),
+    ];
+    sources::Plan {
+        id,
+        port: config.port,
+        addresses: interfaces::addresses(&config.addresses, &config.listen),
+        loopback: config.listen.iter().all(IpAddr::is_loopback),
+        from: from.into_iter().filter_map(|(source, from)| Some((source, from?))).collect(),
+        publish: discovery.publish,
+        probe: discovery.probe,
+        avoid: discovery.avoid,
+    }
 }

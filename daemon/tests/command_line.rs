@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
@@ -43,7 +44,7 @@ fn start(dir: &std::path::Path, port: u16) -> Child {
     command.arg("--config").arg(&file);
     command.args(["--port", &port.to_string(), "--stun-port", &(port + 1).to_string()]);
     command.arg("--state").arg(dir.join("state")).arg("--run-dir").arg(dir.join("run"));
-    command.stderr(Stdio::null()).spawn().unwrap()
+    command.stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits for the end; a daemon that does not end is killed, and the test fails.
@@ -128,4 +129,19 @@ fn sighup_takes_over_what_changed_and_keeps_what_is_wrong_out() {
     wait("it is not reloaded", || status().contains("\"after\""));
     signal("-TERM", &daemon);
     assert_eq!(end(daemon), Some(0));
+}
+
+#[test]
+fn a_trap_is_told_in_one_line_before_the_end() {
+    let dir = directory("trap");
+    let daemon = start(&dir, 28449);
+    wait("it does not answer", || dir.join("run/ctl.sock").exists());
+    signal("-ILL", &daemon);
+    let log = daemon.wait_with_output().unwrap();
+    assert_eq!(log.status.signal(), Some(6), "{:?}", log.status); // SIGABRT
+    let said = String::from_utf8(log.stderr).unwrap();
+    let line = said.lines().last().unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(line.starts_with(&format!("error: a bug in trucad {version} for ")), "{said}");
+    assert!(line.ends_with("; please report this line"), "{said}");
 }

@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on says where
 
+mod house;
+
 use std::{
     net::SocketAddr,
-    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,6 +15,7 @@ use std::{
 };
 
 use futures_util::{SinkExt, StreamExt};
+use house::{house, local};
 use rustls::{
     ClientConfig, DigitallySignedStruct, ProtocolVersion, SignatureScheme,
     client::{
@@ -27,8 +29,6 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
-    sync::mpsc,
-    task::{LocalSet, spawn_local},
     time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -38,42 +38,11 @@ use tokio_tungstenite::{
 };
 use trucad::{
     event::{Event, LinkOut, PageOut},
-    host::identity::Identity,
-    listen::{self, Shared},
-    mesh::link::{self, Links},
-    page::{assets::ASSETS, http::Site},
-    tls::{Tls, provider},
+    listen,
+    mesh::link,
+    page::assets::ASSETS,
+    tls::provider,
 };
-
-/// A node's doors, with nobody behind them but the test.
-struct House {
-    identity: Identity,
-    shared: Rc<Shared>,
-    events: mpsc::Receiver<Event>,
-    tls: SocketAddr,
-    loopback: SocketAddr,
-    explain: SocketAddr,
-}
-
-fn house(name: &str) -> House {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let state = std::env::temp_dir().join(format!("truca-house-{}-{number}", std::process::id()));
-    let identity = Identity::load_or_create(&state, name).unwrap();
-    std::fs::remove_dir_all(&state).unwrap();
-    let (sender, events) = mpsc::channel(16);
-    let key = identity.certified_key();
-    let tls = Rc::new(Tls::new(&key, &key).unwrap());
-    let site = Rc::new(Site::new(sender.clone(), 8443, identity.fingerprint()));
-    let links = Rc::new(Links::new(sender, tls.clone()));
-    let shared = Rc::new(Shared::new(tls, site, links));
-    let [one, two, three] = [0; 3].map(|port| listen::bind(([127, 0, 0, 1], port).into()).unwrap());
-    let [tls, loopback, explain] = [&one, &two, &three].map(|listener| listener.local_addr().unwrap());
-    spawn_local(listen::tls(one, shared.clone()));
-    spawn_local(listen::plain(two, true, shared.clone()));
-    spawn_local(listen::plain(three, false, shared.clone()));
-    House { identity, shared, events, tls, loopback, explain }
-}
 
 /// A browser that takes every certificate, and notes whether it is asked for its own.
 #[derive(Debug)]
@@ -181,11 +150,6 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case(name).then_some(value.trim())
     })
-}
-
-/// A test in which tasks may be spawned.
-async fn local(test: impl Future<Output = ()>) {
-    LocalSet::new().run_until(async { timeout(Duration::from_secs(20), test).await.expect("in time") }).await;
 }
 
 #[tokio::test]
@@ -301,12 +265,19 @@ async fn pipelined_requests_are_answered_in_their_order() {
     .await;
 }
 
-async fn websocket<S>(mut stream: S, more: &str) -> Result<WebSocketStream<S>, String>
+async fn websocket<S>(stream: S, more: &str) -> Result<WebSocketStream<S>, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    websocket_at("casa:8443", stream, more).await
+}
+
+async fn websocket_at<S>(host: &str, mut stream: S, more: &str) -> Result<WebSocketStream<S>, String>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let request = format!(
-        "GET /ws HTTP/1.1\r\nHost: casa:8443\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+        "GET /ws HTTP/1.1\r\nHost: {host}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -336,7 +307,7 @@ async fn a_page_talks_with_the_node_over_its_socket() {
         socket.send(Message::text("hola")).await.unwrap();
         let Some(Event::PageText { page: from, text }) = house.events.recv().await else { panic!() };
         assert_eq!((from, text.as_str()), (page, "hola"));
-        out.send(PageOut::Text("adéu".repeat(10_000))).await.unwrap();
+        out.try_send(PageOut::Text("adéu".repeat(10_000))).unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("adéu".repeat(10_000)));
         assert_eq!(house.shared.site.counters.sockets.get(), 1);
         socket.close(None).await.unwrap();
@@ -377,12 +348,17 @@ async fn on_loopback_the_page_and_its_socket_need_no_tls() {
     local(async {
         let mut house = house("casa");
         let mut plain = TcpStream::connect(house.loopback).await.unwrap();
-        let (head, _) = ask_over(&mut plain, &get("/", "")).await;
+        let here = get("/", "").replace("Host: casa", "Host: localhost:8080");
+        let (head, _) = ask_over(&mut plain, &here).await;
         assert_eq!(header(&head, "content-encoding"), Some("gzip"), "{head}");
-        let plain = || TcpStream::connect(house.loopback);
-        let head = websocket(plain().await.unwrap(), "Origin: https://casa:8443\r\n").await.unwrap_err();
+        let plain = async || TcpStream::connect(house.loopback).await.unwrap();
+        let ask = async |host, more| websocket_at(host, plain().await, more).await;
+        let head = ask("localhost:8080", "Origin: https://localhost:8080\r\n").await.unwrap_err();
         assert!(head.contains(" 403 "), "{head}");
-        let socket = websocket(plain().await.unwrap(), "Origin: http://casa:8443\r\n").await.unwrap();
+        // a name of somebody else's that was made to lead here
+        let head = ask("evil.example", "Origin: http://evil.example\r\n").await.unwrap_err();
+        assert!(head.contains(" 421 "), "{head}");
+        let socket = ask("localhost:8080", "Origin: http://localhost:8080\r\n").await.unwrap();
         assert!(matches!(house.events.recv().await, Some(Event::PageOpened { .. })));
         drop(socket);
     })
@@ -505,11 +481,11 @@ async fn two_nodes_link_and_each_knows_the_others_key() {
             panic!("torre was dialled")
         };
         assert_eq!(point, casa.identity.point());
-        out.send(LinkOut::Frame(vec![5; 65_536])).await.unwrap();
+        out.try_send(LinkOut::Frame(vec![5; 65_536])).unwrap();
         let Some(Event::LinkFrame { link, frame }) = torre.events.recv().await else { panic!() };
         assert_eq!((link, frame.len()), (theirs, 65_536));
-        back.send(LinkOut::Frame(b"hola".to_vec())).await.unwrap();
-        back.send(LinkOut::Close).await.unwrap();
+        back.try_send(LinkOut::Frame(b"hola".to_vec())).unwrap();
+        back.try_send(LinkOut::Close).unwrap();
         let Some(Event::LinkFrame { link, frame }) = casa.events.recv().await else { panic!() };
         assert_eq!((link, frame.as_slice()), (ours, &b"hola"[..]));
         assert!(matches!(casa.events.recv().await, Some(Event::LinkClosed { link }) if link == ours));

@@ -1,6 +1,9 @@
 //! Chat through a call between two pages over TLS: CPU for each message, memory for each page that idles.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use serde_json::json;
 use tokio::{net::TcpStream, time::sleep};
@@ -16,6 +19,9 @@ use crate::process;
 
 /// Messages under way at once: a page may leave 64 unconfirmed.
 const WINDOW: usize = 32;
+
+/// Clients that are there before memory is looked at: the first ones touch code and fill pools.
+const WARM: u32 = 4;
 
 /// What is said. The bare relay carries the same bytes as the daemon.
 const TEXT: &str = "Bon dia! Ens veiem a la plaça a les set?";
@@ -67,12 +73,12 @@ pub(crate) async fn bare_cpu(relay: SocketAddr, pid: u32, messages: usize, answe
 /// KiB that each further signed-in page adds to the daemon.
 pub(crate) async fn trucad_memory(node: SocketAddr, pid: u32, clients: u32) -> Result<f64> {
     let mut pages = Vec::new();
-    for number in 0..4 {
-        pages.push(signed_in(node, &format!("warm{number}")).await?);
+    for number in 0..WARM {
+        pages.push(signed_in(node, number).await?);
     }
     let from = settled(pid).await?;
-    for number in 0..clients {
-        pages.push(signed_in(node, &format!("idle{number}")).await?);
+    for number in WARM..WARM + clients {
+        pages.push(signed_in(node, number).await?);
     }
     let to = settled(pid).await?;
     drop(pages);
@@ -82,7 +88,7 @@ pub(crate) async fn trucad_memory(node: SocketAddr, pid: u32, clients: u32) -> R
 /// The same of the bare relay.
 pub(crate) async fn bare_memory(relay: SocketAddr, pid: u32, clients: u32) -> Result<f64> {
     let mut sockets = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..WARM {
         sockets.push(bare(relay).await?);
     }
     let from = settled(pid).await?;
@@ -100,9 +106,11 @@ pub(crate) async fn settled(pid: u32) -> Result<f64> {
     process::rss_kib(pid)
 }
 
-async fn signed_in(node: SocketAddr, name: &str) -> Result<Page> {
-    let mut page = Page::open(node).await?;
-    page.sign_in(name).await?;
+/// Each from an address of its own, as in a mesh.
+async fn signed_in(node: SocketAddr, number: u32) -> Result<Page> {
+    let source = Ipv4Addr::from_bits(Ipv4Addr::new(127, 0, 1, 0).to_bits() + number);
+    let mut page = Page::open_from(source, node).await?;
+    page.sign_in(&format!("idle{number}")).await?;
     Ok(page)
 }
 

@@ -65,6 +65,17 @@ impl Report {
         println!("written to {}", path.display());
         Ok(())
     }
+
+    /// Which medians of a subject are over their budgets, in words.
+    pub(crate) fn over(&self, budgets: &[(Metric, f64)], subject: &'static str) -> Vec<String> {
+        let found = budgets.iter().filter_map(|(metric, most)| {
+            let value = median(self.runs.get(&(*metric, subject))?);
+            let Metric { bench, metric, unit } = metric;
+            (value > *most)
+                .then(|| format!("{bench}.{metric} of {subject} is {value} {unit}, over {most} {unit}"))
+        });
+        found.collect()
+    }
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -84,6 +95,19 @@ fn round(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_median_over_its_budget_is_told() {
+        let metric = Metric { bench: "daemon", metric: "idle_rss_kib", unit: "KiB" };
+        let mut report = Report::default();
+        for value in [3.0, 5.0, 1.0] {
+            report.add(metric, "trucad", value);
+        }
+        assert!(report.over(&[(metric, 3.0)], "trucad").is_empty());
+        assert!(report.over(&[(metric, 2.0)], "another").is_empty());
+        let over = report.over(&[(metric, 2.0)], "trucad");
+        assert_eq!(over, ["daemon.idle_rss_kib of trucad is 3 KiB, over 2 KiB"]);
+    }
 
     #[test]
     fn the_median_does_not_care_for_order() {

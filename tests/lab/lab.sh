@@ -19,6 +19,7 @@
 #   NODES=3                  how many nodes, 2 to 50
 #   INPUT=accept|drop|reject what a node does with stray UDP from the mesh; default: drop in nat, accept in routed
 #   MASQ=                    nat only: random, fully-random or persistent (nft masquerade flags)
+#   ROUTES=static|none       none: leaves the routes to a routing daemon; each node has those of its links
 #   LAB=truca                prefix of the namespaces, so that two labs can stand side by side
 #
 # Addresses: node i is 10.99.0.i/32 on lo; the link between i and i+1 is 10.99.(100+i).0/24 with the
@@ -29,6 +30,7 @@ LAB=${LAB:-truca}
 MODE=${MODE:-routed}
 NODES=${NODES:-3}
 MASQ=${MASQ:-}
+ROUTES=${ROUTES:-static}
 case $MODE in
   routed) INPUT=${INPUT:-accept} ;;
   nat) INPUT=${INPUT:-drop} ;;
@@ -36,6 +38,7 @@ case $MODE in
 esac
 case $INPUT in accept | drop | reject) ;; *) echo "lab: INPUT is accept, drop or reject, not '$INPUT'" >&2; exit 2 ;; esac
 case $MASQ in '' | random | fully-random | persistent) ;; *) echo "lab: MASQ is empty, random, fully-random or persistent, not '$MASQ'" >&2; exit 2 ;; esac
+case $ROUTES in static | none) ;; *) echo "lab: ROUTES is static or none, not '$ROUTES'" >&2; exit 2 ;; esac
 if ! [[ $NODES =~ ^[0-9]+$ ]] || ((NODES < 2 || NODES > 50)); then
   echo "lab: NODES is a number from 2 to 50, not '$NODES'" >&2
   exit 2
@@ -137,7 +140,7 @@ up() {
   local i
   for ((i = 1; i <= NODES; i++)); do node "$i"; done
   for ((i = 1; i < NODES; i++)); do link "$i"; done
-  for ((i = 1; i <= NODES; i++)); do routes "$i"; firewall "$i"; done
+  for ((i = 1; i <= NODES; i++)); do if [ "$ROUTES" = static ]; then routes "$i"; fi; firewall "$i"; done
   echo "lab: $NODES nodes, MODE=$MODE INPUT=$INPUT${MASQ:+ MASQ=$MASQ}; namespaces $(ns n1) … $(ns "n$NODES"), $(ns c1) … $(ns "c$NODES")"
 }
 

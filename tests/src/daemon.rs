@@ -1,7 +1,9 @@
 //! A real `trucad` as a child process, on loopback and free ports, with state of its own. Dropped: killed.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -10,15 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::Result;
 
 /// How long a daemon may take to be ready, or to end when asked.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// How often we look.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often we look; what `started` says is that coarse.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// What a daemon is started with.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +33,25 @@ pub struct Options {
     pub peers: Vec<SocketAddr>,
     /// The program; `None`: see [`program`].
     pub program: Option<PathBuf>,
+    /// Further arguments.
+    pub arguments: Vec<OsString>,
+    /// The command before it: an emulator with its options, for another machine's program.
+    pub runner: Vec<String>,
+}
+
+impl Options {
+    /// The program with nothing after it yet.
+    fn command(&self) -> Result<Command> {
+        let program = self.program.clone().map_or_else(program, Ok)?;
+        Ok(match self.runner.split_first() {
+            None => Command::new(program),
+            Some((runner, options)) => {
+                let mut command = Command::new(runner);
+                command.args(options).arg(program);
+                command
+            }
+        })
+    }
 }
 
 /// A running daemon.
@@ -40,6 +61,7 @@ pub struct Daemon {
     options: Options,
     directory: PathBuf,
     ports: [u16; 3],
+    started: Duration,
 }
 
 /// The daemon's program: what `TRUCA` names, or the one beside this test in the target directory.
@@ -60,9 +82,11 @@ impl Daemon {
     pub fn start(options: Options) -> Result<Self> {
         let directory = new_directory()?;
         let ports = free_ports()?;
+        let from = Instant::now();
         let child = launch(&options, &directory, ports)?;
-        let mut daemon = Self { child, options, directory, ports };
+        let mut daemon = Self { child, options, directory, ports, started: Duration::ZERO };
         daemon.wait_ready(0)?;
+        daemon.started = from.elapsed();
         Ok(daemon)
     }
 
@@ -89,6 +113,11 @@ impl Daemon {
         (Ipv4Addr::LOCALHOST, self.ports[2]).into()
     }
 
+    /// From its launch with no state until it said that it serves.
+    pub fn started(&self) -> Duration {
+        self.started
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -108,11 +137,18 @@ impl Daemon {
 
     /// What the control socket says.
     pub fn ctl(&self, command: &str) -> Result<Value> {
-        let program = self.options.program.clone().map_or_else(program, Ok)?;
-        let output = Command::new(program)
+        self.ctl_with(command, &Value::Object(Map::new()))
+    }
+
+    /// What the control socket says to a command with arguments.
+    pub fn ctl_with(&self, command: &str, arguments: &Value) -> Result<Value> {
+        let output = self
+            .options
+            .command()?
             .args(["ctl", "--json", "--run-dir"])
             .arg(self.directory.join("run"))
             .arg(command)
+            .arg(arguments.to_string())
             .output()?;
         if !output.status.success() {
             return Err(format!("ctl {command}: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
@@ -133,6 +169,13 @@ impl Daemon {
             }
             sleep(LOOK);
         }
+    }
+
+    /// Another configuration, and SIGHUP.
+    pub fn reload(&self, config: &str) -> Result {
+        fs::write(self.directory.join("config"), config)?;
+        let status = Command::new("kill").args(["-HUP", &self.pid().to_string()]).status()?;
+        if status.success() { Ok(()) } else { Err("kill failed".into()) }
     }
 
     /// As a power cut does it.
@@ -195,20 +238,20 @@ impl Drop for Daemon {
 fn launch(options: &Options, directory: &Path, [port, http, stun]: [u16; 3]) -> Result<Child> {
     let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log"))?;
     fs::write(directory.join("config"), &options.config)?;
-    let program = options.program.clone().map_or_else(program, Ok)?;
     let name = if options.name.is_empty() { "casa" } else { &options.name };
-    let mut command = Command::new(&program);
+    let mut command = options.command()?;
     command.args(["--listen", "127.0.0.1", "--no-mdns", "--log", "info", "--name", name]);
     command.arg("--config").arg(directory.join("config"));
     command.arg("--state").arg(directory.join("state")).arg("--run-dir").arg(directory.join("run"));
     for (option, port) in [("--port", port), ("--http-port", http), ("--stun-port", stun)] {
         command.arg(option).arg(port.to_string());
     }
+    command.args(&options.arguments);
     for peer in &options.peers {
         command.arg("--peer").arg(peer.to_string());
     }
     let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-    child.map_err(|error| format!("{}: {error}", program.display()).into())
+    child.map_err(|error| format!("{}: {error}", command.get_program().display()).into())
 }
 
 fn new_directory() -> Result<PathBuf> {

@@ -3,7 +3,12 @@
 //! It accepts any certificate, as a person does who pressed "go on". It confirms what has an `n` by itself,
 //! and remembers what came while it waited for something else.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 use ring::{
@@ -18,7 +23,10 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use serde_json::{Map, Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::WebSocketStream;
 
@@ -106,7 +114,18 @@ impl Page {
 
     /// The same with a device that has been here before.
     pub async fn open_with(node: SocketAddr, device: Device) -> Result<Self> {
-        let stream = TcpStream::connect(node).await?;
+        Self::greeted(TcpStream::connect(node).await?, node, device).await
+    }
+
+    /// The same from this address of ours: the daemon bounds the connections of one address, and all of
+    /// 127.0.0.0/8 is ours.
+    pub async fn open_from(source: Ipv4Addr, node: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((source, 0).into())?;
+        Self::greeted(socket.connect(node).await?, node, Device::new()?).await
+    }
+
+    async fn greeted(stream: TcpStream, node: SocketAddr, device: Device) -> Result<Self> {
         stream.set_nodelay(true)?;
         let stream = connector()?.connect(ServerName::IpAddress(node.ip().into()), stream).await?;
         let socket = websocket::client(stream, &node.to_string()).await?;

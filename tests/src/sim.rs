@@ -21,6 +21,9 @@ use trucad::node::{Keys, Node, Output, Settings};
 
 use crate::keys::TestKey;
 
+/// How often [`Mesh::run_until`] looks whether it is done.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// IP and UDP headers (RFC 791, RFC 768), counted with every datagram.
 const UDP_OVERHEAD: usize = 28;
 
@@ -74,6 +77,11 @@ enum Arrival {
 
 struct Host {
     key: u64,
+    point: NodePoint,
+    /// When its node wants to be woken, since the start of the mesh.
+    due: Option<Time>,
+    /// Whether what it saves is lost.
+    forgetful: bool,
     node: Option<Node<SimKeys>>,
     saved: Saved,
     started: Time,
@@ -81,6 +89,8 @@ struct Host {
     told: BTreeMap<PageId, Vec<Value>>,
     sent_bytes: u64,
     sent_datagrams: u64,
+    /// Of frames, both ways.
+    link_bytes: u64,
 }
 
 struct Queued(Time, u64, Arrival);
@@ -109,6 +119,8 @@ pub struct Mesh {
     rng: SmallRng,
     node_rng: Rc<RefCell<SmallRng>>,
     queue: BinaryHeap<Reverse<Queued>>,
+    /// When hosts want to be woken; an entry that is not its host's `due` any more counts for nothing.
+    timers: BinaryHeap<Reverse<(Time, usize)>>,
     count: u64,
     /// Pair of hosts of each link: its ids are twice its number for the dialler, and one more for the other.
     links: BTreeMap<u32, (usize, usize, Duration)>,
@@ -141,14 +153,19 @@ impl Mesh {
     pub fn new(seed: u64, hosts: usize) -> Self {
         println!("seed {seed}, {hosts} nodes");
         let hosts = (0..hosts)
-            .map(|n| Host {
-                key: seed.wrapping_mul(1_000_003).wrapping_add(n as u64),
+            .map(|n| seed.wrapping_mul(1_000_003).wrapping_add(n as u64))
+            .map(|key| Host {
+                key,
+                point: TestKey::new(key).point(),
+                due: None,
+                forgetful: false,
                 node: None,
                 saved: Saved::default(),
                 started: Time::ZERO,
                 told: BTreeMap::new(),
                 sent_bytes: 0,
                 sent_datagrams: 0,
+                link_bytes: 0,
             })
             .collect();
         Self {
@@ -157,6 +174,7 @@ impl Mesh {
             rng: SmallRng::seed_from_u64(seed),
             node_rng: Rc::new(RefCell::new(SmallRng::seed_from_u64(!seed))),
             queue: BinaryHeap::new(),
+            timers: BinaryHeap::new(),
             count: 0,
             links: BTreeMap::new(),
             last_link: 0,
@@ -201,9 +219,16 @@ impl Mesh {
         self.carry_out(host);
     }
 
+    /// From now on the flash of a host loses what is written to it.
+    pub fn forget(&mut self, host: usize) {
+        self.hosts[host].forgetful = true;
+        self.hosts[host].saved = Saved::default();
+    }
+
     /// Kills a node without a goodbye. What it saved stays.
     pub fn kill(&mut self, host: usize) {
         self.hosts[host].node = None;
+        self.hosts[host].due = None;
         self.hosts[host].told.clear();
         let gone: Vec<u32> = self
             .links
@@ -249,6 +274,11 @@ impl Mesh {
         (self.hosts[host].sent_datagrams, self.hosts[host].sent_bytes)
     }
 
+    /// Bytes of frames that a host has sent and received over links, without TLS and TCP.
+    pub fn over_links(&self, host: usize) -> u64 {
+        self.hosts[host].link_bytes
+    }
+
     fn push(&mut self, after: Duration, arrival: Arrival) {
         self.count += 1;
         self.queue.push(Reverse(Queued(self.now + after, self.count, arrival)));
@@ -265,11 +295,35 @@ impl Mesh {
         self.push(delay, Arrival::Closed { node: other, link: LinkId(pair * 2 + 1) });
     }
 
-    /// Carries out what a node wants.
+    /// Carries out what a node wants, and remembers when it wants to be woken.
     fn carry_out(&mut self, host: usize) {
+        self.carry_out_all(host);
+        let host_now = &mut self.hosts[host];
+        let timeout = host_now.node.as_ref().and_then(Node::poll_timeout);
+        let due = timeout.map(|at| host_now.started + at);
+        if due != host_now.due {
+            host_now.due = due;
+            self.timers.extend(due.map(|at| Reverse((at, host))));
+        }
+    }
+
+    fn next_timer(&mut self) -> Option<(Time, usize)> {
+        while let Some(&Reverse((at, host))) = self.timers.peek() {
+            if self.hosts[host].due == Some(at) {
+                return Some((at, host));
+            }
+            self.timers.pop();
+        }
+        None
+    }
+
+    fn carry_out_all(&mut self, host: usize) {
         loop {
             let Some(output) = self.hosts[host].node.as_mut().and_then(Node::poll_output) else { return };
             match output {
+                Output::Save(_) if self.hosts[host].forgetful => {}
+                // there is no bus here
+                Output::News(_) => {}
                 Output::Save(saved) => self.hosts[host].saved = saved,
                 Output::Datagram { to, mut payload } => {
                     self.hosts[host].sent_datagrams += 1;
@@ -295,6 +349,9 @@ impl Mesh {
                         tamper(&mut self.rng, &mut frame);
                     }
                     let node = if link.0.is_multiple_of(2) { other } else { dialler };
+                    for end in [host, node] {
+                        self.hosts[end].link_bytes += frame.len() as u64 + 4;
+                    }
                     self.push(delay, Arrival::Frame { node, link: LinkId(link.0 ^ 1), frame });
                 }
                 Output::Link(link, LinkOut::Close) => self.close(link.0 / 2),
@@ -321,7 +378,7 @@ impl Mesh {
             }
             Arrival::Dialled { by, to } => {
                 let target = host_at(to).filter(|t| *t < self.hosts.len() && self.connected(by, *t));
-                let point = |host: &Host| Box::new(TestKey::new(host.key).point());
+                let point = |host: &Host| Box::new(host.point);
                 match target.filter(|t| self.hosts[*t].node.is_some()) {
                     Some(target) => {
                         self.last_link += 1;
@@ -383,21 +440,21 @@ impl Mesh {
     /// Lets time pass until something is so, at most `limit`. How long it took, or nothing.
     pub fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> Option<Duration> {
         let (start, end) = (self.now, self.now + limit);
+        let mut looked = None;
         loop {
-            if done(self) {
-                return Some(self.now - start);
+            // looking at everything at every event would be most of the work
+            if looked.is_none_or(|at| self.now >= at + LOOK) {
+                looked = Some(self.now);
+                if done(self) {
+                    return Some(self.now - start);
+                }
             }
             let arrival = self.queue.peek().map(|Reverse(queued)| queued.0);
-            let timer = (0..self.hosts.len())
-                .filter_map(|host| {
-                    let timeout = self.hosts[host].node.as_ref()?.poll_timeout()?;
-                    Some((self.hosts[host].started + timeout, host))
-                })
-                .min();
+            let timer = self.next_timer();
             let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).min();
             let Some(next) = next.filter(|next| *next <= end) else {
                 self.now = end;
-                return None;
+                return done(self).then_some(limit);
             };
             self.now = self.now.max(next);
             match timer {
@@ -406,6 +463,7 @@ impl Mesh {
                     if let Some(node) = &mut self.hosts[host].node {
                         node.handle_timeout(time);
                     }
+                    self.hosts[host].due = None;
                     self.carry_out(host);
                 }
                 _ => {
@@ -419,36 +477,69 @@ impl Mesh {
 
     /// Opens a page at a node and signs in with a device of its own.
     pub fn sign_in(&mut self, host: usize, name: &str) -> Person {
-        self.last_page += 1;
-        let page = PageId(self.last_page);
         let key = TestKey::new(self.rng.next_u64());
-        let time = self.now - self.hosts[host].started;
-        let at = SocketAddr::new(address(host).ip(), 8443);
-        let node = self.hosts[host].node.as_mut().expect("this node runs");
-        node.page_opened(page, at);
-        self.carry_out(host);
-        let hello = self.hosts[host].told[&page][0]["hello"].clone();
-        let node_id = hello["node"]["id"].as_str().unwrap_or_default().to_owned();
-        let person = Person { host, page, key, address: format!("{name}@{node_id}"), requests: 1 };
-        let text = person.sign_in_text(&hello, name, 2);
-        let node = self.hosts[host].node.as_mut().expect("this node runs");
-        node.page_text(time, page, &text);
-        self.carry_out(host);
-        let answer = &self.hosts[host].told[&page][1];
-        assert!(answer.get("signed_in").is_some(), "{answer}");
+        let home = self.node(host).id();
+        let mut person = Person {
+            host,
+            page: PageId(0),
+            key,
+            name: name.to_owned(),
+            home,
+            address: format!("{name}@{home}"),
+            token: String::new(),
+            requests: 0,
+            counter: 0,
+        };
+        self.sign_in_again(&mut person, host);
         person
     }
 
-    /// Sends a request of a person's page.
-    pub fn ask(&mut self, person: &mut Person, name: &str, mut body: Value) {
+    /// Opens a new page for somebody who has an account already, at any node.
+    pub fn sign_in_again(&mut self, person: &mut Person, host: usize) {
+        let hello = self.open_page(person, host);
+        (person.requests, person.counter) = (1, person.counter + 2);
+        let text = person.sign_in_text(&hello);
+        let answer = self.say(person, &text);
+        let token = answer["signed_in"]["token"].as_str();
+        person.token = token.unwrap_or_else(|| panic!("not signed in: {answer}")).to_owned();
+    }
+
+    /// Opens a new page at the node of the one before and takes its session over. The answer.
+    pub fn resume(&mut self, person: &mut Person, seen: u64) -> Value {
+        self.open_page(person, person.host);
         person.requests += 1;
-        body["id"] = person.requests.into();
-        let time = self.now - self.hosts[person.host].started;
-        let text = json!({ name: body }).to_string();
-        if let Some(node) = &mut self.hosts[person.host].node {
-            node.page_text(time, person.page, &text);
+        let text = json!({ "resume": { "id": person.requests, "token": person.token, "seen": seen } });
+        self.say(person, &text.to_string())
+    }
+
+    fn open_page(&mut self, person: &mut Person, host: usize) -> Value {
+        self.last_page += 1;
+        (person.host, person.page) = (host, PageId(self.last_page));
+        let at = SocketAddr::new(address(host).ip(), 8443);
+        let node = self.hosts[host].node.as_mut().expect("this node runs");
+        node.page_opened(person.page, at);
+        self.carry_out(host);
+        self.hosts[host].told[&person.page][0]["hello"].clone()
+    }
+
+    /// Sends a text from a page. What the page is told next.
+    fn say(&mut self, person: &Person, text: &str) -> Value {
+        let host = &mut self.hosts[person.host];
+        let before = host.told.get(&person.page).map_or(0, Vec::len);
+        let time = self.now - host.started;
+        if let Some(node) = &mut host.node {
+            node.page_text(time, person.page, text);
         }
         self.carry_out(person.host);
+        let told = self.hosts[person.host].told.get(&person.page);
+        told.and_then(|told| told.get(before)).cloned().unwrap_or_default()
+    }
+
+    /// Sends a request of a person's page. What the page is told next.
+    pub fn ask(&mut self, person: &mut Person, name: &str, mut body: Value) -> Value {
+        person.requests += 1;
+        body["id"] = person.requests.into();
+        self.say(person, &json!({ name: body }).to_string())
     }
 
     /// Closes a person's page.
@@ -473,7 +564,7 @@ impl Mesh {
         let first = self.node(running[0]).directory().digest();
         running.iter().all(|host| {
             let node = self.node(*host);
-            *node.alive() == ids && node.directory().digest() == first
+            node.alive().iter().eq(&ids) && node.directory().digest() == first
         })
     }
 }
@@ -488,23 +579,28 @@ pub struct Person {
     pub key: TestKey,
     /// The address.
     pub address: String,
+    name: String,
+    home: NodeId,
+    token: String,
     requests: u32,
+    counter: u32,
 }
 
 impl Person {
-    fn sign_in_text(&self, hello: &Value, name: &str, counter: u32) -> String {
+    fn sign_in_text(&self, hello: &Value) -> String {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (node, boot) = (text(&hello["node"]["id"]), hello["node"]["boot"].as_u64().unwrap_or_default());
         let challenge = text(&hello["challenge"]);
-        let address = &self.address;
+        let (address, counter) = (&self.address, self.counter);
         let sign = |message: String| encode(&self.key.sign(message.as_bytes()));
         let attach = |counter: u32, status: &str| {
             sign(format!("truca-attachment-1\n{address}\n{node}\n{boot}\n{counter}\n{status}\n"))
         };
         json!({ "sign_in": {
             "id": 1,
-            "name": name,
-            "display": name,
+            "name": self.name,
+            "home": self.home.to_string(),
+            "display": self.name,
             "key": encode(&self.key.point()),
             "signature": sign(format!("truca-sign-in-1\n{node}\n{challenge}\n{address}\n")),
             "attachment": {

@@ -6,17 +6,21 @@
 //! part testable in virtual time, and the same on a laptop and on a big-endian router.
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
-//! Binding requests, [`turn`] relays for those whom no other path reaches, [`directory`] keeps signed records,
-//! [`gossip`] knows who is alive, [`signal`] rings people. The last four never import one another: the
-//! daemon's node moves events between them.
+//! Binding requests, [`turn`] relays for those whom no other path reaches, [`discovery`] knows which addresses to
+//! try, [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings people, [`ubus`] speaks
+//! with OpenWrt's bus. [`directory`], [`gossip`], [`signal`] and [`turn`] never import one another: the daemon's
+//! node moves events between them.
 
 pub mod directory;
+pub mod discovery;
 pub mod gossip;
 pub mod id;
 pub mod name;
 pub mod signal;
+pub mod sorted;
 pub mod stun;
 pub mod turn;
+pub mod ubus;
 pub mod wire;
 
 /// Time since the daemon started. Monotonic; says nothing about the date, because routers boot in 1970.

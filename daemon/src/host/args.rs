@@ -7,20 +7,13 @@
 use std::{ffi::OsString, fmt, fmt::Write as _};
 
 use lexopt::{Arg, Parser};
+use serde_json::{Map, Value};
 
 use super::config::{
     Overrides, Setting,
     options::{self, TABLE},
 };
-
-/// What `trucad ctl` can ask.
-pub const CTL_COMMANDS: &[(&str, &str)] = &[
-    ("status", "the node in numbers"),
-    ("members", "the nodes of the mesh"),
-    ("accounts", "the accounts of this node"),
-    ("links", "open links to other nodes"),
-    ("stun", "STUN addresses and counters"),
-];
+use crate::node::admin::{self, Method};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -37,6 +30,8 @@ pub enum Command {
         json: bool,
         /// What to ask.
         command: String,
+        /// With what.
+        arguments: Map<String, Value>,
     },
     /// Print the help.
     Help,
@@ -74,7 +69,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Error> {
     let mut parser = Parser::from_args(args.collect::<Vec<_>>());
     let mut overrides = Overrides::default();
     let (mut check, mut ctl, mut json) = (false, false, false);
-    let mut command = None;
+    let (mut command, mut arguments) = (None, None);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
@@ -83,6 +78,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Error> {
             Arg::Long("json") if ctl => json = true,
             Arg::Long("check") if !ctl => check = true,
             Arg::Long("peer") if !ctl => overrides.peers.push(text(parser.value()?)?),
+            Arg::Long("ubus") if !ctl => overrides.ubus = Some(parser.value()?.into()),
             Arg::Long("no-mdns") if !ctl => {
                 let row = options::find("discovery", "mdns");
                 overrides.settings.push(Setting { flag: "no-mdns", row, value: "0".into() });
@@ -96,12 +92,19 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Error> {
                 None => return Err(Error(format!("there is no --{name} here"))),
             },
             Arg::Value(word) if ctl && command.is_none() => command = Some(ctl_command(&text(word)?)?),
+            Arg::Value(word) if ctl && arguments.is_none() => {
+                let read = serde_json::from_str(&text(word)?);
+                let wrong = |_| Error("the arguments of a command are a JSON object: {\"limit\":10}".into());
+                arguments = Some(read.map_err(wrong)?);
+            }
             Arg::Value(word) if !ctl && word == "ctl" => ctl = true,
             other => return Err(other.unexpected().into()),
         }
     }
     match (ctl, command) {
-        (true, Some(command)) if !check => Ok(Command::Ctl { overrides, json, command }),
+        (true, Some(command)) if !check => {
+            Ok(Command::Ctl { overrides, json, command, arguments: arguments.unwrap_or_default() })
+        }
         (true, _) => Err(Error(format!("ctl wants one of {}", ctl_names()))),
         (false, _) if check => Ok(Command::Check(overrides)),
         (false, _) => Ok(Command::Run(overrides)),
@@ -113,20 +116,20 @@ fn text(value: OsString) -> Result<String, Error> {
 }
 
 fn ctl_command(word: &str) -> Result<String, Error> {
-    match CTL_COMMANDS.iter().find(|(name, _)| *name == word) {
+    match admin::find(word) {
         Some(_) => Ok(word.into()),
         None => Err(Error(format!("ctl knows no `{word}`, only {}", ctl_names()))),
     }
 }
 
 fn ctl_names() -> String {
-    CTL_COMMANDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    admin::METHODS.iter().map(|method| method.name).collect::<Vec<_>>().join(", ")
 }
 
 /// What `--help` prints.
 pub fn help() -> String {
     let mut text = String::from(
-        "The phone exchange of a community mesh\n\nUsage: trucad [OPTION]...\n       trucad ctl [--config FILE] [--run-dir DIR] [--json] COMMAND\n\nOptions:\n",
+        "The phone exchange of a community mesh\n\nUsage: trucad [OPTION]...\n       trucad ctl [--config FILE] [--run-dir DIR] [--json] COMMAND [ARGUMENTS]\n\nOptions:\n",
     );
     let mut line = |flag: &str, help: &str, default: &str| {
         let _ = match default {
@@ -146,9 +149,12 @@ pub fn help() -> String {
     line("--help", "print this", "");
     line("--version", "print the version", "");
     text.push_str("\nCommands of ctl, for the daemon that runs here:\n");
-    for (name, help) in CTL_COMMANDS {
+    for Method { name, help, .. } in admin::METHODS {
         let _ = writeln!(text, "  {name:<18} {help}");
     }
+    text.push_str(
+        "\nARGUMENTS are a JSON object, such as '{\"filter\":\"pep\",\"limit\":10}' (see docs/ubus.json).\n",
+    );
     text.push_str("\n--listen, --address and --peer can be given several times.\n");
     text
 }
@@ -203,25 +209,29 @@ mod tests {
 
     #[test]
     fn ctl_takes_one_command_and_its_own_flags() {
-        let Ok(Command::Ctl { overrides, json, command }) = read("ctl --run-dir r --json members") else {
+        let Ok(Command::Ctl { overrides, json, command, arguments }) = read("ctl --run-dir r --json members")
+        else {
             panic!()
         };
         assert_eq!((overrides.settings.len(), json, command.as_str()), (1, true, "members"));
+        assert!(arguments.is_empty());
+        let Ok(Command::Ctl { arguments, .. }) = read(r#"ctl accounts {"limit":3}"#) else { panic!() };
+        assert_eq!(arguments["limit"], 3);
         assert!(matches!(read("ctl status --config f"), Ok(Command::Ctl { json: false, .. })));
         for line in [
             "ctl",
             "ctl reboot",
             "ctl status links",
+            "ctl accounts [1]",
+            "ctl accounts {} {}",
             "ctl --port 1 status",
             "ctl --check status",
             "--check ctl status",
         ] {
             assert!(read(line).is_err(), "{line}");
         }
-        assert_eq!(
-            read("ctl reboot").unwrap_err(),
-            "ctl knows no `reboot`, only status, members, accounts, links, stun (see trucad --help)"
-        );
+        let refused = read("ctl reboot").unwrap_err();
+        assert!(refused.starts_with("ctl knows no `reboot`, only status, members, "), "{refused}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::{
     fmt, fs, io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -51,6 +51,8 @@ pub struct Config {
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// Whether to look for nodes by mDNS.
     pub mdns: bool,
+    /// How else to look for nodes.
+    pub discovery: Discovery,
     /// How much of everything.
     pub limits: Limits,
     /// Nodes to link to, whether discovery finds them or not. Disabled ones are left out.
@@ -68,6 +70,35 @@ pub struct Limits {
     pub sessions_per_account: u32,
     /// Requests a second from one page; 0 for as many as it likes.
     pub page_rate: u32,
+}
+
+/// How to look for nodes beside mDNS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Discovery {
+    /// Whether to ask umdns.
+    pub umdns: bool,
+    /// Whether to look at bmx6, and its run-time directory.
+    pub bmx6: (bool, PathBuf),
+    /// The same for bmx7.
+    pub bmx7: (bool, PathBuf),
+    /// Whether to listen to babeld, and where its local socket may be.
+    pub babeld: (bool, Vec<SocketAddr>),
+    /// Whether to use LibreMesh's shared state.
+    pub shared_state: bool,
+    /// Whether to ask olsrd, and where its jsoninfo plugin may be.
+    pub olsr: (bool, Vec<SocketAddr>),
+    /// Whether to ask OONF's olsrd2, and where its telnet may be.
+    pub oonf: (bool, Vec<SocketAddr>),
+    /// Domains to ask DNS for.
+    pub dns_domains: Vec<String>,
+    /// Servers to ask; empty: those of the system.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Whether to tell others by bmx6, bmx7 and shared state.
+    pub publish: bool,
+    /// Whether to try routers that nobody says run Truca.
+    pub probe: bool,
+    /// Networks that are never tried, as address and prefix length.
+    pub avoid: Vec<(IpAddr, u8)>,
 }
 
 /// A node to link to.
@@ -90,6 +121,8 @@ pub struct Overrides {
     pub settings: Vec<Setting>,
     /// Nodes added by `--peer`.
     pub peers: Vec<String>,
+    /// Where `ubusd` listens, when not where it does on OpenWrt: `--ubus`, for tests.
+    pub ubus: Option<PathBuf>,
 }
 
 /// An option set by a flag.

@@ -1,18 +1,13 @@
 //! The control socket: `RUN_DIR/ctl.sock`, one question and one answer for each connection, both JSON.
 //!
-//! The server runs as a task beside the node and asks it by [`Event::Ctl`]; the client is `trucad ctl`, and
-//! later the ubus wing. The socket is 0600: whoever can open it may ask. It only tells, and changes nothing.
+//! The server runs as a task beside the node and asks it by [`Event::Ask`]; the client is `trucad ctl`. The
+//! socket is 0600: whoever can open it may ask and change what the owner may. It serves the methods of
+//! [`crate::node::admin`], as ubus does.
 //!
-//! A question is one line, `{"command":"status"}`, of at most [`MAX_QUESTION`] bytes. Answers:
-//!
-//! | command | answer |
-//! | --- | --- |
-//! | `status` | `{"version","node":{"id","name"},"uptime_s","members_alive","members_known","sessions","accounts","people","here","calls","links","records","rss_kib","fingerprint","pages":[url],"counters":{name:number}}` |
-//! | `members` | `{"members":[{"id","name","state":"alive\|down\|self","address","version","source","people"}]}` |
-//! | `accounts` | `{"accounts":[{"address","display","devices","here","at"}]}` |
-//! | `links` | `{"links":[{"id","name","remote","dialled","age_s","in_bytes","out_bytes"}]}` |
-//! | `stun` | `{"addresses":[address],"counters":{name:number}}` |
-//! | another | `{"error":{"code","message"}}`: `unknown_command`, `bad_request`, `too_long`, `stopping` |
+//! A question is one line of at most [`MAX_QUESTION`] bytes, `{"command":"status"}` or
+//! `{"command":"accounts","arguments":{"limit":10}}`. An answer is an object, or
+//! `{"error":{"code","message"}}`: `bad_request`, `too_long`, or why the method refuses
+//! ([`crate::node::admin::Refusal::code`]).
 
 use std::{
     fmt, fs, io,
@@ -23,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
@@ -32,6 +27,7 @@ use tokio::{
 };
 
 use crate::event::Event;
+use crate::node::admin::Refusal;
 
 mod print;
 #[cfg(test)]
@@ -40,7 +36,7 @@ mod tests;
 pub use print::print;
 
 /// The longest question.
-pub const MAX_QUESTION: usize = 1024;
+pub const MAX_QUESTION: usize = 4096;
 /// How many may ask at once; the others wait.
 const MAX_ASKING: usize = 8;
 /// How long a question, its answer, or the wait for either may take.
@@ -165,7 +161,7 @@ impl Drop for Server {
 
 async fn converse(mut stream: UnixStream, events: mpsc::Sender<Event>) -> io::Result<()> {
     let answer = match read_question(&mut stream).await? {
-        Ok(command) => ask_node(&events, command).await,
+        Ok((method, arguments)) => ask_node(&events, method, arguments).await,
         Err(refusal) => refusal,
     };
     let mut text = answer.to_string();
@@ -174,14 +170,14 @@ async fn converse(mut stream: UnixStream, events: mpsc::Sender<Event>) -> io::Re
     stream.shutdown().await
 }
 
-/// Reads the line and finds the command in it.
-async fn read_question(stream: &mut UnixStream) -> io::Result<Result<String, Value>> {
+/// Reads the line and finds the command and its arguments in it.
+async fn read_question(stream: &mut UnixStream) -> io::Result<Result<(String, Map<String, Value>), Value>> {
     let mut line = [0; MAX_QUESTION];
     let mut length = 0;
     let end = loop {
         match stream.read(&mut line[length..]).await? {
             0 if length == line.len() => {
-                return Ok(Err(refusal("too_long", "a question is at most 1024 bytes")));
+                return Ok(Err(refusal("too_long", "a question is at most 4096 bytes")));
             }
             0 => break length,
             read => length += read,
@@ -190,24 +186,29 @@ async fn read_question(stream: &mut UnixStream) -> io::Result<Result<String, Val
             break end;
         }
         if length == line.len() {
-            return Ok(Err(refusal("too_long", "a question is at most 1024 bytes")));
+            return Ok(Err(refusal("too_long", "a question is at most 4096 bytes")));
         }
     };
-    let question: Option<Value> = serde_json::from_slice(&line[..end]).ok();
-    let command = question.as_ref().and_then(|question| question["command"].as_str());
-    Ok(command.map(String::from).ok_or_else(|| refusal("bad_request", "a question is {\"command\":\"…\"}")))
+    Ok(parse(&line[..end]).ok_or_else(|| refusal("bad_request", "a question is {\"command\":\"…\"}")))
 }
 
-async fn ask_node(events: &mpsc::Sender<Event>, command: String) -> Value {
+fn parse(line: &[u8]) -> Option<(String, Map<String, Value>)> {
+    let mut question: Map<String, Value> = serde_json::from_slice(line).ok()?;
+    let command = question.get("command")?.as_str()?.to_owned();
+    match question.remove("arguments") {
+        None => Some((command, Map::new())),
+        Some(Value::Object(arguments)) => Some((command, arguments)),
+        Some(_) => None,
+    }
+}
+
+async fn ask_node(events: &mpsc::Sender<Event>, method: String, arguments: Map<String, Value>) -> Value {
     let (reply, answer) = oneshot::channel();
-    if events.send(Event::Ctl { command, reply }).await.is_err() {
-        return refusal("stopping", "the node is stopping");
-    }
-    match answer.await {
-        Ok(Some(answer)) => answer,
-        Ok(None) => refusal("unknown_command", "there is no such command"),
-        Err(_) => refusal("stopping", "the node is stopping"),
-    }
+    let answered = match events.send(Event::Ask { method, arguments, reply }).await {
+        Ok(()) => answer.await.unwrap_or(Err(Refusal::Stopping)),
+        Err(_) => Err(Refusal::Stopping),
+    };
+    answered.unwrap_or_else(|why| refusal(why.code(), &why.to_string()))
 }
 
 fn refusal(code: &str, message: &str) -> Value {
@@ -215,9 +216,9 @@ fn refusal(code: &str, message: &str) -> Value {
 }
 
 /// Asks the daemon of this run-time directory; blocks for at most some seconds.
-pub fn ask(run_dir: &Path, command: &str) -> Result<Value, Error> {
+pub fn ask(run_dir: &Path, command: &str, arguments: &Map<String, Value>) -> Result<Value, Error> {
     let path = path(run_dir);
-    let bytes = match exchange(&path, command) {
+    let bytes = match exchange(&path, command, arguments) {
         Ok(bytes) => bytes,
         Err(error) => {
             return Err(match error.kind() {
@@ -235,11 +236,12 @@ pub fn ask(run_dir: &Path, command: &str) -> Result<Value, Error> {
     }
 }
 
-fn exchange(path: &Path, command: &str) -> io::Result<Vec<u8>> {
+fn exchange(path: &Path, command: &str, arguments: &Map<String, Value>) -> io::Result<Vec<u8>> {
     let mut stream = BlockingStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(format!("{}\n", json!({"command": command})).as_bytes())?;
+    let question = json!({"command": command, "arguments": arguments});
+    stream.write_all(format!("{question}\n").as_bytes())?;
     let mut bytes = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -1,25 +1,25 @@
 //! Discovery on the link: mDNS-SD, service `_truca._tcp` (RFC 6762, RFC 6763), by `mdns-sd`.
 //!
-//! `mdns-sd` has a thread of its own, which hands what it finds to a task here. What is found is only a hint:
-//! the node tries the address once and asks whoever answers for its key. TXT: `id` (node id), `v` (version of
-//! the node wire).
+//! `mdns-sd` has a thread of its own, which hands what it finds to a task here. What is found is only a hint
+//! for the table of candidates: an address is tried, and who answers proves who it is. TXT: `id` (node id), `v`
+//! (version of the node wire).
 
-use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use mdns_sd::{ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
-use tokio::sync::mpsc;
 use tokio::time::timeout;
+use truca_core::discovery::{Heard, Hint, MAX_ADDRESSES};
 use truca_core::id::NodeId;
+use truca_core::sorted::Map;
 use truca_core::wire::node::VERSION;
 
-use crate::event::Event;
+use crate::mesh::sources::Ear;
 
 const SERVICE: &str = "_truca._tcp.local.";
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
-/// Most addresses tried of one announcement: a hostile one must not make us dial the whole world.
-const MAX_HINTS: usize = 4;
+/// Most instances of a link that are remembered.
+const MAX_INSTANCES: usize = 256;
 
 /// mDNS while it runs.
 pub struct Mdns {
@@ -32,7 +32,7 @@ impl Mdns {
     ///
     /// # Errors
     /// In words: there is no socket to be had, or the name cannot be announced.
-    pub fn start(id: NodeId, name: &str, port: u16, events: mpsc::Sender<Event>) -> Result<Self, String> {
+    pub fn start(id: NodeId, name: &str, port: u16, ear: Ear) -> Result<Self, String> {
         let daemon = ServiceDaemon::new().map_err(|error| error.to_string())?;
         // names need not be unique in a mesh, but must be on a link
         let id_text = id.to_string();
@@ -47,20 +47,26 @@ impl Mdns {
         daemon.register(info).map_err(|error| error.to_string())?;
         let found = daemon.browse(SERVICE).map_err(|error| error.to_string())?;
         tokio::task::spawn_local(async move {
+            let mut instances: Map<String, Vec<Hint>> = Map::new();
             while let Ok(event) = found.recv_async().await {
-                let ServiceEvent::ServiceResolved(service) = event else { continue };
-                let their: Option<NodeId> =
-                    service.get_property_val_str("id").and_then(|text| text.parse().ok());
-                if their == Some(id) {
-                    continue;
-                }
-                let addresses = service.addresses.iter().filter(|ip| !ip.is_loopback());
-                for address in addresses.take(MAX_HINTS).map(|ip| with_scope(ip, service.port)) {
-                    let hint = Event::Candidate { address, id: their, source: "mdns" };
-                    if events.send(hint).await.is_err() {
-                        return;
+                match event {
+                    ServiceEvent::ServiceResolved(service) => {
+                        let their: Option<NodeId> =
+                            service.get_property_val_str("id").and_then(|text| text.parse().ok());
+                        let name = service.fullname;
+                        let is_new = !instances.contains_key(&name);
+                        if their == Some(id) || (is_new && instances.len() >= MAX_INSTANCES) {
+                            continue;
+                        }
+                        let addresses = service.addresses.iter().filter(|ip| !ip.is_loopback());
+                        let hints = addresses.take(MAX_ADDRESSES).map(|ip| hint(ip, service.port, their));
+                        instances.insert(name, hints.collect());
                     }
+                    ServiceEvent::ServiceRemoved(_, name) => drop(instances.remove(&name)),
+                    _ => continue,
                 }
+                let hints = instances.values().flatten().cloned().collect();
+                ear.heard(&Heard { hints, skipped: 0 });
             }
         });
         Ok(Self { daemon, fullname })
@@ -78,11 +84,10 @@ impl Mdns {
 }
 
 /// A link-local address is reached through the interface that it was heard on.
-fn with_scope(ip: &ScopedIp, port: u16) -> SocketAddr {
-    match ip {
-        ScopedIp::V6(v6) if v6.addr().is_unicast_link_local() => {
-            SocketAddr::V6(SocketAddrV6::new(*v6.addr(), port, 0, v6.scope_id().index))
-        }
-        other => SocketAddr::new(other.to_ip_addr(), port),
-    }
+fn hint(ip: &ScopedIp, port: u16, id: Option<NodeId>) -> Hint {
+    let interface = match ip {
+        ScopedIp::V6(v6) if v6.addr().is_unicast_link_local() => Some(v6.scope_id().name.as_str().into()),
+        _ => None,
+    };
+    Hint { ip: ip.to_ip_addr(), interface, port: Some(port), id }
 }

@@ -15,7 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    event::{Event, LinkId, LinkOut, NodePoint, OUT_QUEUE},
+    event::{Event, LinkId, LinkOut, NodePoint},
+    outbox::{self, Inlet, Waiting},
     tls::{Stream, Tls},
 };
 
@@ -31,6 +32,9 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(20);
 /// A frame's buffer grows by what has arrived, and starts with this.
 const FIRST_READ: usize = 2048;
 
+/// What of a frame is written together with its length: a TLS record holds 16 KiB (RFC 8446 section 5.1).
+const FIRST_WRITE: usize = 16 * 1024 - 4;
+
 /// What links have done, for the control socket.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -42,6 +46,8 @@ pub struct Counters {
     pub bytes_out: Cell<u64>,
     /// Links closed because a frame was announced as too large.
     pub oversize: Cell<u32>,
+    /// Links that broke off: bytes that do not authenticate, or an end in the middle.
+    pub broken: Cell<u32>,
 }
 
 /// What every link needs. One for the daemon, shared as `Rc`.
@@ -53,13 +59,15 @@ pub struct Links {
     pub tls: Rc<Tls>,
     /// What links have done.
     pub counters: Counters,
+    /// Bytes of frames that wait to be written.
+    pub waiting: Waiting,
     last: Cell<u32>,
 }
 
 impl Links {
     /// No links yet.
     pub fn new(events: mpsc::Sender<Event>, tls: Rc<Tls>) -> Self {
-        Self { events, tls, counters: Counters::default(), last: Cell::new(0) }
+        Self { events, tls, counters: Counters::default(), waiting: Waiting::default(), last: Cell::new(0) }
     }
 }
 
@@ -82,7 +90,8 @@ pub fn dial(address: SocketAddr, links: &Rc<Links>) {
 pub async fn serve(stream: Stream, point: NodePoint, remote: SocketAddr, dialled: bool, links: Rc<Links>) {
     links.last.set(links.last.get().wrapping_add(1));
     let link = LinkId(links.last.get());
-    let (out, queue) = mpsc::channel(OUT_QUEUE);
+    let (out, queue) = outbox::open(&links.waiting);
+    let cut_off = queue.cut_off();
     // An error means that the node is gone, and the process with it.
     if links.events.send(Event::LinkOpened { link, point, remote, dialled, out }).await.is_err() {
         return;
@@ -94,12 +103,25 @@ pub async fn serve(stream: Stream, point: NodePoint, remote: SocketAddr, dialled
     let ended = tokio::select! {
         ended = read_frames(reader, link, &links) => ended,
         ended = write_frames(writer, queue, &links.counters) => ended,
+        () = cut_off => Ok(()),
     };
     if let Err(why) = ended {
         log::debug!("link {} to {remote}: {why}", link.0);
+        note_broken(remote, &why, &links.counters);
     }
     open.set(open.get() - 1);
     let _ = links.events.send(Event::LinkClosed { link }).await;
+}
+
+/// Counts a link that did not end as links end, and logs the first whose bytes are not what was sent.
+fn note_broken(remote: SocketAddr, why: &io::Error, counters: &Counters) {
+    if !matches!(why.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
+        return;
+    }
+    counters.broken.set(counters.broken.get().wrapping_add(1));
+    if counters.broken.get() == 1 {
+        log::warn!("a link to {remote} was changed on the way or cut off: {why} (counted from now on)");
+    }
 }
 
 async fn read_frames(mut stream: impl AsyncRead + Unpin, link: LinkId, links: &Links) -> io::Result<()> {
@@ -147,18 +169,21 @@ async fn read_frame(
 
 async fn write_frames(
     mut stream: impl AsyncWrite + Unpin,
-    mut queue: mpsc::Receiver<LinkOut>,
+    mut queue: Inlet<LinkOut>,
     counters: &Counters,
 ) -> io::Result<()> {
-    // A dropped sender is the node's way to close a link whose queue is full.
+    // A dropped outbox is the node's way to close a link.
     while let Some(LinkOut::Frame(frame)) = queue.recv().await {
         if frame.len() > MAX_FRAME {
             log::error!("a frame of {} bytes was not sent: the limit is {MAX_FRAME}", frame.len());
             continue;
         }
+        // The length goes with the first bytes: alone it would cost a TLS record of its own, 22 bytes more.
+        let (first, rest) = frame.split_at(frame.len().min(FIRST_WRITE));
+        let first = [&(frame.len() as u32).to_be_bytes(), first].concat();
         timeout(WRITE_DEADLINE, async {
-            stream.write_all(&(frame.len() as u32).to_be_bytes()).await?;
-            stream.write_all(&frame).await?;
+            stream.write_all(&first).await?;
+            stream.write_all(rest).await?;
             stream.flush().await
         })
         .await??;

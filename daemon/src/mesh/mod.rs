@@ -3,4 +3,5 @@
 pub mod discovery;
 pub mod link;
 pub mod membership;
+pub mod sources;
 pub mod stun;

@@ -50,12 +50,14 @@ pub async fn serve(socket: UdpSocket, counters: SharedCounters) -> io::Result<()
                 Err(_) => continue,
             };
             let mut seen = counters.get();
+            seen.in_bytes += length as u64;
             if is_own(source, own) {
                 seen.bad_source = seen.bad_source.wrapping_add(1);
             } else if let Some(length) = respond(&datagram[..length], source, &mut answer, &mut seen) {
                 // A full send buffer loses the answer, as the network might have: clients ask again
-                if socket.try_send_to(&answer[..length], source).is_err() {
-                    seen.unsent = seen.unsent.wrapping_add(1);
+                match socket.try_send_to(&answer[..length], source) {
+                    Ok(_) => seen.out_bytes += length as u64,
+                    Err(_) => seen.unsent = seen.unsent.wrapping_add(1),
                 }
             }
             counters.set(seen);

@@ -97,9 +97,9 @@ impl<K: Keys> Node<K> {
                 }
                 self.calls.talk(session, call, CallBody::Message(text))
             }
-            Request::Restore { call, caller, peer, .. } => {
+            Request::Restore { call, peer, .. } => {
                 let to = Device { address: peer.address, device: peer.device };
-                self.calls.restore(now, session, own, call, caller, (to, peer.node))
+                self.calls.restore(now, session, own, call, (to, peer.node))
             }
             // the rest is handled before calls are asked
             _ => Ok(()),
@@ -127,10 +127,18 @@ impl<K: Keys> Node<K> {
             _ => true,
         };
         if !fits {
-            self.links.counters.bad_frames = self.links.counters.bad_frames.wrapping_add(1);
+            self.bad_frame(from, "breaks a limit");
             return;
         }
-        let session = self.pages.session_of(&frame.to);
+        let invites = matches!(frame.body, CallBody::Invite(_));
+        let banned = invites && self.owner.refuses_call(&frame.from.address);
+        let of_another = self
+            .directory
+            .account(&frame.from.address)
+            .is_some_and(|account| !account.body.devices.contains(&frame.from.device));
+        // nobody rings in the name of somebody whose device it is not, nor who is kept out: it is answered as if
+        // nobody were here
+        let session = self.pages.session_of(&frame.to).filter(|_| !(banned || invites && of_another));
         let attached = self
             .directory
             .attachment(&frame.from.address, frame.from.device)

@@ -1,47 +1,53 @@
 //! Other nodes: which addresses to try, links as they open and close, and what goes over them.
 //!
 //! An address is only a hint: one rate-limited attempt, and what answers proves who it is. A link begins with
-//! `Hello` both ways; then either side may compare directories, and calls are signalled. A link without
+//! `Hello` both ways; then either side may compare directories (`compare.rs`), and calls are signalled. A link without
 //! traffic is closed after [`LINK_IDLE`].
 //!
-//! Bounds: [`MAX_LINKS`], [`MAX_DIALS`] addresses remembered, [`MAX_WAITING`] frames for a node that is being
-//! reached.
+//! Bounds: [`MAX_LINKS`], of which [`LINKS_A_NODE`] with one node; [`MAX_DIALS`] addresses remembered, of which
+//! [`MAX_DIALLING`] are tried at once on a mere hint; [`MAX_WAITING`] frames for a node that is being reached,
+//! [`MAX_WAITING_BYTES`] of frames for all of them.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use truca_core::Time;
-use truca_core::directory::record::{Key, Record};
-use truca_core::directory::sync::{Digest, Item};
+use truca_core::directory::record::Record;
 use truca_core::id::NodeId;
-use truca_core::wire::bytes::Bytes;
+use truca_core::sorted::{Map, Set};
 use truca_core::wire::node::{CallFrame, Frame, VERSION};
 
-use super::{Job, Keys, Node, Output, SYNC_PERIOD};
+use super::compare::Comparing;
+use super::{Job, Keys, Node, Output};
 use crate::event::{LinkId, LinkOut, NodePoint};
 
 /// Most links at once.
 pub(super) const MAX_LINKS: usize = 64;
+/// Most links with one node: two that were opened from both sides at once are no mistake.
+const LINKS_A_NODE: usize = 2;
+/// Most addresses that are tried at once because somebody mentioned them.
+const MAX_DIALLING: usize = 16;
 /// Most addresses that are remembered.
 const MAX_DIALS: usize = 256;
 /// Most frames that wait for one node.
 const MAX_WAITING: usize = 64;
+/// Most bytes of frames that wait for all nodes. A frame for which there is no room is undeliverable.
+const MAX_WAITING_BYTES: usize = 1024 * 1024;
 /// Most neighbours that are saved.
 const MAX_NEIGHBOURS: usize = 16;
 /// A link without traffic is closed after this.
 const LINK_IDLE: Duration = Duration::from_secs(60);
+/// A link on which no `Hello` came is closed after this.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// How long a node that a call depends on, and that could not be reached, is left alone.
+const REACH_AGAIN: Duration = Duration::from_secs(5);
 /// First and longest pause before an address is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long an address that led to ourselves, or that failed and nobody insists on, is left alone.
 const FORGET: Duration = Duration::from_secs(300);
-/// Most items in one frame.
-const ITEMS_A_FRAME: usize = 3_000;
-/// Bytes of records in one frame, about.
-const RECORDS_A_FRAME: usize = 32 * 1024;
 
 #[derive(Debug)]
-struct Link {
+pub(super) struct Link {
     id: NodeId,
     remote: SocketAddr,
     dialled: bool,
@@ -51,7 +57,9 @@ struct Link {
     ready: bool,
     in_bytes: u32,
     out_bytes: u32,
-    items: Vec<Item>,
+    pub(super) comparing: Comparing,
+    /// When its idleness is looked at next.
+    idle_at: Time,
 }
 
 #[derive(Debug)]
@@ -60,6 +68,8 @@ struct Dial {
     insistent: bool,
     /// Whom the owner expects there.
     expect: Option<NodeId>,
+    /// Who answered there last.
+    found: Option<NodeId>,
     under_way: bool,
     failures: u32,
     due: Time,
@@ -79,16 +89,21 @@ pub(super) struct Counters {
     pub(super) failed: u32,
     pub(super) refused: u32,
     pub(super) bad_frames: u32,
+    /// Comparisons and wants that came too often.
+    pub(super) too_often: u32,
     pub(super) comparisons: u32,
     pub(super) records_sent: u32,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    open: BTreeMap<LinkId, Link>,
-    dials: BTreeMap<SocketAddr, Dial>,
-    reaching: BTreeMap<NodeId, Reach>,
-    sources: BTreeMap<NodeId, &'static str>,
+    pub(super) open: Map<LinkId, Link>,
+    dials: Map<SocketAddr, Dial>,
+    reaching: Map<NodeId, Reach>,
+    /// Nodes that are tried again because a call depends on them.
+    reaching_again: Set<NodeId>,
+    /// By which hint a node was found: of nodes in the directory only, which bounds them.
+    sources: Map<NodeId, &'static str>,
     pub(super) counters: Counters,
 }
 
@@ -118,18 +133,21 @@ impl Links {
         })
     }
 
-    pub(super) fn source(&self, id: NodeId) -> &'static str {
-        self.sources.get(&id).copied().unwrap_or("member")
+    /// Whether another frame may wait until a node is reached.
+    fn can_wait(&self, id: NodeId, frame: &CallFrame) -> bool {
+        let waiting = self.reaching.values().flat_map(|reach| &reach.waiting);
+        let bytes: usize = waiting.map(|frame| frame.body.size()).sum();
+        let frames = self.reaching.get(&id).map_or(0, |reach| reach.waiting.len());
+        frames < MAX_WAITING && bytes + frame.body.size() <= MAX_WAITING_BYTES
     }
 
-    /// Whether another address can be remembered; forgets the stalest that nobody insists on.
-    fn room_for(&mut self, address: SocketAddr) -> bool {
-        if self.dials.len() < MAX_DIALS || self.dials.contains_key(&address) {
-            return true;
-        }
-        let idle = self.dials.iter().filter(|(_, dial)| !dial.insistent && !dial.under_way);
-        let stalest = idle.min_by_key(|(_, dial)| dial.due).map(|(address, _)| *address);
-        stalest.is_some_and(|stalest| self.dials.remove(&stalest).is_some())
+    /// How many nodes are being reached.
+    pub(super) fn reaching(&self) -> usize {
+        self.reaching.len()
+    }
+
+    pub(super) fn source(&self, id: NodeId) -> &'static str {
+        self.sources.get(&id).copied().unwrap_or("member")
     }
 
     /// Nodes for which this address was tried.
@@ -140,20 +158,44 @@ impl Links {
         self.reaching.iter().filter(tried).map(|(id, _)| *id).collect()
     }
 
-    fn to(&self, id: NodeId) -> Option<LinkId> {
-        self.open.iter().find(|(_, link)| link.id == id && link.ready).map(|(link, _)| *link)
+    pub(super) fn to(&self, id: NodeId) -> Option<LinkId> {
+        // the newest: an older one may be dead without our having noticed
+        let links = self.open.iter().filter(|(_, link)| link.id == id && link.ready);
+        links.max_by_key(|(number, link)| (link.opened, **number)).map(|(number, _)| *number)
     }
 }
 
 impl<K: Keys> Node<K> {
+    /// Whether another address can be remembered; forgets the stalest that nobody insists on.
+    fn room_for(&mut self, address: SocketAddr) -> bool {
+        let dials = &mut self.links.dials;
+        if dials.len() < MAX_DIALS || dials.contains_key(&address) {
+            return true;
+        }
+        let idle = dials.iter().filter(|(_, dial)| !dial.insistent && !dial.under_way);
+        let stalest = idle.min_by_key(|(_, dial)| dial.due).map(|(address, _)| *address);
+        let Some((address, dial)) =
+            stalest.and_then(|stalest| dials.remove(&stalest).map(|dial| (stalest, dial)))
+        else {
+            return false;
+        };
+        self.jobs.remove(&(dial.due, Job::Dial(address)));
+        true
+    }
+
     /// Somebody may be listening at this address.
     pub fn candidate(&mut self, now: Time, address: SocketAddr, id: Option<NodeId>, source: &'static str) {
         if id.is_some_and(|id| id == self.id || self.alive.contains(&id)) {
             return;
         }
         if self.links.open.values().any(|link| link.dialled && link.remote == address)
-            || !self.links.room_for(address)
+            || !self.room_for(address)
         {
+            return;
+        }
+        // the owner's peers are mentioned again and again: a member that is spoken to there is found already
+        let found = self.links.dials.get(&address).and_then(|dial| dial.found);
+        if found.is_some_and(|id| self.alive.contains(&id) && self.gossip.address(id) == Some(address)) {
             return;
         }
         let insistent = source == "peer";
@@ -161,14 +203,15 @@ impl<K: Keys> Node<K> {
             source,
             insistent,
             expect: None,
+            found: None,
             under_way: false,
             failures: 0,
             due: now,
         });
         dial.insistent |= insistent;
         if !dial.under_way {
-            let due = dial.due.max(now);
-            self.jobs.insert((due, Job::Dial(address)));
+            dial.due = dial.due.max(now);
+            self.jobs.insert((dial.due, Job::Dial(address)));
         }
     }
 
@@ -182,21 +225,21 @@ impl<K: Keys> Node<K> {
 
     pub(super) fn dial_due(&mut self, now: Time, address: SocketAddr) {
         let full = self.links.open.len() >= MAX_LINKS;
+        let busy = self.links.dials.values().filter(|dial| dial.under_way).count() >= MAX_DIALLING;
+        let reached = self.links.reaching.values().any(|reach| reach.addresses.contains(&address));
         let Some(dial) = self.links.dials.get_mut(&address) else { return };
         if dial.under_way || dial.due > now {
             return;
         }
-        if full {
-            dial.due = now + RETRY.1;
-            self.jobs.insert((dial.due, Job::Dial(address)));
-            return;
-        }
-        let wanted = dial.insistent
-            || dial.failures == 0
-            || self.links.reaching.values().any(|r| r.addresses.contains(&address));
-        if !wanted {
+        let invited = dial.insistent || reached;
+        if !invited && dial.failures > 0 {
             // nobody insists, and it failed: the next hint starts anew
             self.links.dials.remove(&address);
+            return;
+        }
+        if full || (busy && !invited) {
+            dial.due = now + if full { RETRY.1 } else { RETRY.0 };
+            self.jobs.insert((dial.due, Job::Dial(address)));
             return;
         }
         dial.under_way = true;
@@ -246,7 +289,10 @@ impl<K: Keys> Node<K> {
                 self.reach_next(now, id);
             }
         }
-        if id == self.id {
+        if let Some(dial) = self.links.dials.get_mut(&remote).filter(|_| dialled) {
+            dial.found = Some(id);
+        }
+        if id == self.id || self.owner.refuses_link(id) {
             if let Some(dial) = self.links.dials.get_mut(&remote) {
                 dial.due = now + FORGET;
                 dial.insistent = false;
@@ -261,11 +307,21 @@ impl<K: Keys> Node<K> {
         if self.links.open.len() >= MAX_LINKS || expected.is_some_and(|expected| expected != id) {
             self.links.counters.refused = self.links.counters.refused.wrapping_add(1);
             self.outputs.push_back(Output::Link(link, LinkOut::Close));
+            if dialled {
+                self.dial_over(now, remote, false);
+                for id in self.links.reached_for(remote, None) {
+                    self.reach_next(now, id);
+                }
+                self.settle(now);
+            }
             return;
         }
-        if dialled {
-            let source = self.links.dials.get(&remote).map_or("member", |dial| dial.source);
-            self.links.sources.entry(id).or_insert(source);
+        let same: Vec<LinkId> =
+            self.links.open.iter().filter(|(_, link)| link.id == id).map(|(number, _)| *number).collect();
+        if same.len() >= LINKS_A_NODE {
+            // the ones before are likely to be dead, or it wants more than its share
+            let oldest = same.into_iter().min_by_key(|number| self.links.open.get(number).map(|l| l.opened));
+            oldest.into_iter().for_each(|oldest| self.close_link(now, oldest));
         }
         self.links.counters.opened = self.links.counters.opened.wrapping_add(1);
         let opened = Link {
@@ -277,10 +333,11 @@ impl<K: Keys> Node<K> {
             ready: false,
             in_bytes: 0,
             out_bytes: 0,
-            items: Vec::new(),
+            comparing: Comparing::default(),
+            idle_at: now + HELLO_WAIT,
         };
         self.links.open.insert(link, opened);
-        self.jobs.insert((now + LINK_IDLE, Job::LinkIdle(link)));
+        self.jobs.insert((now + HELLO_WAIT, Job::LinkIdle(link)));
         let hello = Frame::Hello {
             version: VERSION,
             node: Record::Node(self.record.clone()).encode(),
@@ -292,13 +349,43 @@ impl<K: Keys> Node<K> {
 
     /// A link is gone.
     pub fn link_closed(&mut self, now: Time, link: LinkId) {
+        self.link_gone(now, link);
+        self.settle(now);
+    }
+
+    /// Closes a link from here: what still comes over it is not heard.
+    pub(super) fn close_link(&mut self, now: Time, link: LinkId) {
+        self.outputs.push_back(Output::Link(link, LinkOut::Close));
+        self.link_gone(now, link);
+    }
+
+    /// Closes what is open to a node that is kept out.
+    pub(super) fn close_links_to(&mut self, now: Time, id: NodeId) {
+        let links = self.links.open.iter().filter(|(_, link)| link.id == id);
+        for link in links.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.close_link(now, link);
+        }
+    }
+
+    /// Closes the link that nothing went over for longest and no call needs: a call goes before comparisons, and
+    /// neighbours who hold all links must not keep people from ringing.
+    fn close_stalest(&mut self, now: Time) {
+        let called: Set<NodeId> = self.calls.peers().collect();
+        let spare = self.links.open.iter().filter(|(_, link)| !called.contains(&link.id));
+        let stalest = spare.min_by_key(|(_, link)| link.active).map(|(number, _)| *number);
+        stalest.into_iter().for_each(|stalest| self.close_link(now, stalest));
+    }
+
+    fn link_gone(&mut self, now: Time, link: LinkId) {
         let Some(gone) = self.links.open.remove(&link) else { return };
+        self.jobs.remove(&(gone.idle_at, Job::LinkIdle(link)));
         if !gone.ready && gone.dialled {
+            // it speaks TLS but not our language: that is a failure too
+            self.dial_over(now, gone.remote, false);
             for id in self.links.reached_for(gone.remote, None) {
                 self.reach_next(now, id);
             }
-        }
-        if gone.dialled && !self.alive.contains(&gone.id) {
+        } else if gone.dialled && !self.alive.contains(&gone.id) {
             // it may have restarted: try again soon
             self.candidate(now, gone.remote, None, "link");
         }
@@ -306,15 +393,18 @@ impl<K: Keys> Node<K> {
             // a call depends on it: find out now whether the node is there
             self.reach(now, gone.id, None, false);
         }
-        self.settle(now);
     }
 
     pub(super) fn link_idle(&mut self, now: Time, link: LinkId) {
         let Some(open) = self.links.open.get(&link) else { return };
-        let due = open.active + LINK_IDLE;
+        let (id, ready) = (open.id, open.ready);
+        let in_use = || self.links.to(id) == Some(link) && self.calls.peers().any(|peer| peer == id);
+        let due = if ready { open.active + LINK_IDLE } else { open.opened + HELLO_WAIT };
+        let due = if ready && due <= now && in_use() { now + LINK_IDLE } else { due };
         if due <= now {
-            self.outputs.push_back(Output::Link(link, LinkOut::Close));
-        } else {
+            self.close_link(now, link);
+        } else if let Some(open) = self.links.open.get_mut(&link) {
+            open.idle_at = due;
             self.jobs.insert((due, Job::LinkIdle(link)));
         }
     }
@@ -322,6 +412,7 @@ impl<K: Keys> Node<K> {
     /// A frame came over a link. One that does not read closes it.
     pub fn link_frame(&mut self, now: Time, link: LinkId, bytes: &[u8]) {
         let Some(open) = self.links.open.get_mut(&link) else { return };
+        self.traffic.links_in += bytes.len() as u64;
         open.active = now;
         open.in_bytes = open.in_bytes.wrapping_add(bytes.len() as u32);
         let (id, ready) = (open.id, open.ready);
@@ -333,13 +424,19 @@ impl<K: Keys> Node<K> {
             _ => false,
         };
         if !understood {
-            self.links.counters.bad_frames = self.links.counters.bad_frames.wrapping_add(1);
-            if self.links.counters.bad_frames == 1 {
-                log::warn!("a frame from {id} does not read; the link is closed (counted from now on)");
-            }
-            self.outputs.push_back(Output::Link(link, LinkOut::Close));
+            self.bad_frame(id, "does not read; the link is closed");
+            self.close_link(now, link);
         }
         self.settle(now);
+    }
+
+    /// Counts a refused frame, and logs the first.
+    pub(super) fn bad_frame(&mut self, from: NodeId, what: &str) {
+        let count = &mut self.links.counters.bad_frames;
+        *count = count.wrapping_add(1);
+        if *count == 1 {
+            log::warn!("a frame from {from} {what} (counted from now on, see `trucad ctl status`)");
+        }
     }
 
     fn on_hello(&mut self, now: Time, link: LinkId, version: u16, node: &[u8], generation: u16) -> bool {
@@ -357,13 +454,19 @@ impl<K: Keys> Node<K> {
         if let Some(open) = self.links.open.get_mut(&link) {
             open.ready = true;
         }
+        if dialled {
+            let source = self.links.dials.get(&remote).map_or("member", |dial| dial.source);
+            self.links.sources.entry(id).or_insert(source);
+        }
         let at = SocketAddr::new(remote.ip(), if dialled { remote.port() } else { port });
         self.introduce(id);
         self.gossip.reached(id, at);
-        self.gossip.join(now, id, generation);
+        if !self.gossip.is_alive(id) {
+            self.gossip.join(now, id, generation);
+        }
         self.calls.node_back(id);
         let reach = self.links.reaching.remove(&id).unwrap_or_default();
-        if dialled && (reach.compare || !self.alive.contains(&id)) {
+        if reach.compare || (dialled && !self.alive.contains(&id)) {
             self.compare(now, link);
         }
         for frame in reach.waiting {
@@ -375,54 +478,12 @@ impl<K: Keys> Node<K> {
     fn on_frame(&mut self, now: Time, link: LinkId, from: NodeId, frame: Frame) -> bool {
         match frame {
             Frame::Hello { .. } => return false,
-            Frame::Digest(theirs) => {
-                let Some(theirs) = Digest::from_bytes(&theirs) else { return false };
-                if theirs == Digest::default() {
-                    let keys = self.directory.keys();
-                    self.send_records(now, link, &keys);
-                    return true;
-                }
-                let buckets = self.directory.digest().differing(&theirs);
-                let items = self.directory.items(&buckets);
-                let mut chunks = items.chunks(ITEMS_A_FRAME).peekable();
-                if chunks.peek().is_none() {
-                    self.send_frame(
-                        now,
-                        link,
-                        &Frame::Items { buckets: buckets.clone(), items: vec![], more: false },
-                    );
-                }
-                while let Some(chunk) = chunks.next() {
-                    let more = chunks.peek().is_some();
-                    self.send_frame(
-                        now,
-                        link,
-                        &Frame::Items { buckets: buckets.clone(), items: chunk.to_vec(), more },
-                    );
-                }
-            }
-            Frame::Items { buckets, items, more } => {
-                let Some(open) = self.links.open.get_mut(&link) else { return true };
-                open.items.extend(items);
-                if open.items.len() > 2 * 65_536 {
-                    return false;
-                }
-                if !more {
-                    let theirs = core::mem::take(&mut open.items);
-                    let difference = self.directory.compare(&buckets, &theirs);
-                    self.send_records(now, link, &difference.send);
-                    for chunk in difference.want.chunks(ITEMS_A_FRAME) {
-                        self.send_frame(now, link, &Frame::Want(chunk.to_vec()));
-                    }
-                }
-            }
-            Frame::Want(hashes) => {
-                let keys = self.directory.wanted(&hashes);
-                self.send_records(now, link, &keys);
-            }
+            Frame::Digest(theirs) => return self.on_digest(now, link, &theirs),
+            Frame::Items { buckets, items, more } => return self.on_items(now, link, &buckets, items, more),
+            Frame::Want(hashes) => self.on_want(now, link, &hashes),
             Frame::Records(records) => {
                 for record in records {
-                    self.learn(now, &record);
+                    self.take_in(now, record);
                 }
             }
             Frame::Call(frame) => self.on_call_frame(now, from, *frame),
@@ -430,66 +491,13 @@ impl<K: Keys> Node<K> {
         true
     }
 
-    fn send_records(&mut self, now: Time, link: LinkId, keys: &[Key]) {
-        let mut batch = Vec::new();
-        let mut size = 0;
-        for record in keys.iter().filter_map(|key| self.directory.encoded(key)).collect::<Vec<_>>() {
-            self.links.counters.records_sent = self.links.counters.records_sent.wrapping_add(1);
-            size += record.len() + 2;
-            batch.push(record);
-            if size >= RECORDS_A_FRAME {
-                self.send_frame(now, link, &Frame::Records(core::mem::take(&mut batch)));
-                size = 0;
-            }
-        }
-        if !batch.is_empty() {
-            self.send_frame(now, link, &Frame::Records(batch));
-        }
-    }
-
-    fn send_frame(&mut self, now: Time, link: LinkId, frame: &Frame) {
+    pub(super) fn send_frame(&mut self, now: Time, link: LinkId, frame: &Frame) {
         let bytes = frame.encode();
         if let Some(open) = self.links.open.get_mut(&link) {
             open.active = now;
             open.out_bytes = open.out_bytes.wrapping_add(bytes.len() as u32);
         }
         self.outputs.push_back(Output::Link(link, LinkOut::Frame(bytes)));
-    }
-
-    fn compare(&mut self, now: Time, link: LinkId) {
-        self.links.counters.comparisons = self.links.counters.comparisons.wrapping_add(1);
-        let digest = self.directory.digest().to_bytes();
-        self.send_frame(now, link, &Frame::Digest(digest));
-    }
-
-    /// Compares directories with a node, over the link to it or a new one.
-    pub(super) fn sync_with(&mut self, now: Time, id: NodeId) {
-        match self.links.to(id) {
-            Some(link) => self.compare(now, link),
-            None => self.reach(now, id, None, true),
-        }
-    }
-
-    /// Brings the next comparison forward.
-    pub(super) fn sync_later(&mut self, now: Time, period: Duration) {
-        let at = self.jittered(now, period);
-        if self.sync_at <= now || at < self.sync_at {
-            self.sync_at = at;
-            self.jobs.insert((at, Job::Sync));
-        }
-    }
-
-    pub(super) fn sync_due(&mut self, now: Time) {
-        if self.sync_at > now {
-            return;
-        }
-        let others: Vec<NodeId> = self.alive.iter().copied().filter(|id| *id != self.id).collect();
-        if !others.is_empty() {
-            let [a, b] = self.random();
-            let at = usize::from(u16::from_be_bytes([a, b])) % others.len();
-            self.sync_with(now, others[at]);
-        }
-        self.sync_later(now, SYNC_PERIOD);
     }
 
     /// Sends call signalling to a node, opening a link when there is none.
@@ -500,14 +508,19 @@ impl<K: Keys> Node<K> {
         }
     }
 
-    fn reach(&mut self, now: Time, id: NodeId, frame: Option<CallFrame>, compare: bool) {
+    pub(super) fn reach(&mut self, now: Time, id: NodeId, mut frame: Option<CallFrame>, compare: bool) {
+        let room = frame.as_ref().is_none_or(|frame| self.links.can_wait(id, frame));
         if let Some(reach) = self.links.reaching.get_mut(&id) {
             reach.compare |= compare;
             match frame {
-                Some(frame) if reach.waiting.len() < MAX_WAITING => reach.waiting.push(frame),
+                Some(frame) if room => reach.waiting.push(frame),
                 Some(frame) => self.calls.undeliverable(now, id, frame),
                 None => {}
             }
+            return;
+        }
+        if let Some(frame) = frame.take_if(|_| !room) {
+            self.calls.undeliverable(now, id, frame);
             return;
         }
         let mut addresses = self.reachable_at(id);
@@ -518,6 +531,14 @@ impl<K: Keys> Node<K> {
         let waiting = frame.into_iter().collect();
         self.links.reaching.insert(id, Reach { addresses, waiting, compare });
         self.reach_address(now, id);
+    }
+
+    /// Tries again to reach a node that a call depends on.
+    pub(super) fn reach_again(&mut self, now: Time, id: NodeId) {
+        self.links.reaching_again.remove(&id);
+        if self.calls.peers().any(|peer| peer == id) && self.links.to(id).is_none() {
+            self.reach(now, id, None, false);
+        }
     }
 
     /// The first address failed: tries the next, or gives up.
@@ -531,19 +552,30 @@ impl<K: Keys> Node<K> {
     }
 
     fn reach_address(&mut self, now: Time, id: NodeId) {
-        let first = self.links.reaching.get(&id).and_then(|reach| reach.addresses.first().copied());
+        let reach = self.links.reaching.get(&id);
+        let first = reach.and_then(|reach| reach.addresses.first().copied());
+        let calls = reach.is_some_and(|reach| !reach.waiting.is_empty());
+        if calls && first.is_some() && self.links.open.len() >= MAX_LINKS {
+            self.close_stalest(now);
+        }
         let Some(address) = first.filter(|_| self.links.open.len() < MAX_LINKS) else {
             let given_up = self.links.reaching.remove(&id).unwrap_or_default();
             for frame in given_up.waiting {
                 self.calls.undeliverable(now, id, frame);
             }
             self.calls.node_lost(now, id);
+            if self.calls.peers().any(|peer| peer == id) && self.links.reaching_again.insert(id) {
+                self.jobs.insert((now + REACH_AGAIN, Job::Reach(id)));
+            }
             return;
         };
+        // an address that a call or a comparison needs is tried even when there is no room to remember it
+        self.room_for(address);
         let dial = self.links.dials.entry(address).or_insert(Dial {
             source: "member",
             insistent: false,
             expect: None,
+            found: None,
             under_way: false,
             failures: 0,
             due: now,
@@ -558,10 +590,5 @@ impl<K: Keys> Node<K> {
     pub(super) fn neighbours(&self) -> Vec<SocketAddr> {
         let alive = self.alive.iter().filter(|id| **id != self.id);
         alive.filter_map(|id| self.gossip.address(*id)).take(MAX_NEIGHBOURS).collect()
-    }
-
-    /// What [`Frame`] cannot say by itself: the point of this node, as its links show it.
-    pub fn point(&self) -> Bytes<65> {
-        self.record.body.point
     }
 }

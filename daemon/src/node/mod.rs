@@ -3,17 +3,23 @@
 //! Sans-IO like the cores: the runtime (`run.rs`) and the simulation drive it by `handle` calls with a time,
 //! and carry out what [`Node::poll_output`] says. Randomness and signatures come from [`Keys`].
 //!
-//! [`links`] talks to other nodes, [`pages`] to browsers, [`people`] keeps accounts and attachments, [`calls`]
-//! translates between calls and the two wires, [`report`] answers the control socket.
+//! [`links`] talks to other nodes, [`compare`] directories with them, [`inbox`] holds records until they are
+//! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`calls`] translates between
+//! calls and the two wires, [`report`] answers the control socket.
 
+pub mod admin;
 mod calls;
+mod compare;
+mod inbox;
 mod links;
+pub mod news;
+pub mod owner;
 mod pages;
 mod people;
-mod report;
+pub(crate) mod report;
 pub mod state;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -25,21 +31,27 @@ use truca_core::gossip::{self, Gossip};
 use truca_core::id::NodeId;
 use truca_core::name::Name;
 use truca_core::signal::call::{Calls, SessionId};
+use truca_core::sorted::Set;
 use truca_core::wire::bytes::Bytes;
+use truca_core::wire::node::Device;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use news::News;
 use state::Saved;
 
 /// How often pages are told of changes at most.
 const WINDOW_PERIOD: Duration = Duration::from_millis(500);
 /// How often one random member is compared with, jittered by a quarter.
-const SYNC_PERIOD: Duration = Duration::from_secs(30);
+const SYNC_PERIOD: Duration = Duration::from_secs(300);
 /// How soon after something was missed.
 const SYNC_SOON: Duration = Duration::from_secs(2);
 /// How long a change of an account may wait to be written to flash.
 const SAVE_DELAY: Duration = Duration::from_secs(5);
 /// How long no second write follows the first.
 const SAVE_PERIOD: Duration = Duration::from_secs(60);
+/// How often at most this node outdoes a record of its own that it does not know. Two machines with one key
+/// would otherwise do nothing else.
+const RENEW_PERIOD: Duration = Duration::from_secs(10);
 
 /// The node's secrets and its source of randomness.
 pub trait Keys {
@@ -94,6 +106,8 @@ pub enum Output {
     Dial(SocketAddr),
     /// Write this to flash.
     Save(Saved),
+    /// Tell whoever listens on the router's bus.
+    News(News),
 }
 
 /// What is due at a time. A job finds out itself whether it is still wanted.
@@ -102,9 +116,34 @@ enum Job {
     Windows,
     Session(SessionId),
     Dial(SocketAddr),
+    Reach(NodeId),
+    Learn,
+    Renew,
     Sync,
     Save,
     LinkIdle(LinkId),
+}
+
+/// Bytes that came and went, as they are before TLS, WebSocket and IP add theirs.
+#[derive(Debug, Default, Clone, Copy)]
+struct Traffic {
+    links_in: u64,
+    links_out: u64,
+    pages_in: u64,
+    pages_out: u64,
+    datagrams_in: u64,
+    datagrams_out: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, output: &Output) {
+        match output {
+            Output::Page(_, PageOut::Text(text)) => self.pages_out += text.len() as u64,
+            Output::Link(_, LinkOut::Frame(frame)) => self.links_out += frame.len() as u64,
+            Output::Datagram { payload, .. } => self.datagrams_out += payload.len() as u64,
+            _ => {}
+        }
+    }
 }
 
 /// One node.
@@ -116,19 +155,32 @@ pub struct Node<K> {
     directory: Directory,
     gossip: Gossip,
     calls: Calls,
-    alive: BTreeSet<NodeId>,
-    fallen: BTreeSet<NodeId>,
+    alive: Set<NodeId>,
+    fallen: Set<NodeId>,
+    /// How often a member was declared dead.
+    deaths: u32,
+    inbox: inbox::Inbox,
+    drift: compare::Drift,
     links: links::Links,
     pages: pages::Pages,
-    jobs: BTreeSet<(Time, Job)>,
+    jobs: Set<(Time, Job)>,
     outputs: VecDeque<Output>,
     windows_at: Option<Time>,
     windows_last: Time,
     sync_at: Time,
     save_at: Option<Time>,
     saved_at: Option<Time>,
+    /// The newest counter and boot that an earlier life of this node, or a copy of it, is known to have used.
+    ahead: (u32, u32),
+    /// Whether it waits to be outdone.
+    renewing: bool,
+    renewed_at: Option<Time>,
     /// Reasons for refusing records that were logged already: a flood must not fill the log.
-    logged: BTreeSet<Refused>,
+    logged: Set<Refused>,
+    owner: owner::Owner,
+    traffic: Traffic,
+    /// How many calls listeners on the bus were told of.
+    calls_told: usize,
 }
 
 impl<K: Keys> Node<K> {
@@ -141,7 +193,10 @@ impl<K: Keys> Node<K> {
         let secret = keys.agreement_secret();
         let boot = saved.boot.wrapping_add(1);
         let generation = saved.generation.wrapping_add(1);
-        let limits = Limits { accounts_per_home: settings.max_accounts, ..Limits::default() };
+        // what the owner allows at home says nothing of other homes: all directories must agree
+        let defaults = Limits::default();
+        let accounts_per_home = defaults.accounts_per_home.max(settings.max_accounts);
+        let limits = Limits { accounts_per_home, ..defaults };
         let body = NodeBody {
             point: Bytes(point),
             agreement: Bytes(Gossip::agreement(secret)),
@@ -160,18 +215,27 @@ impl<K: Keys> Node<K> {
             directory: Directory::new(id, limits),
             gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key),
             calls: Calls::new(),
-            alive: BTreeSet::from([id]),
-            fallen: BTreeSet::new(),
+            alive: [id].into_iter().collect(),
+            fallen: Set::new(),
+            deaths: 0,
+            inbox: inbox::Inbox::default(),
+            drift: compare::Drift::default(),
             links: links::Links::default(),
             pages: pages::Pages::default(),
-            jobs: BTreeSet::new(),
+            jobs: Set::new(),
             outputs: VecDeque::new(),
             windows_at: None,
             windows_last: Time::ZERO,
             sync_at: Time::ZERO,
             save_at: None,
             saved_at: None,
-            logged: BTreeSet::new(),
+            ahead: (0, 0),
+            renewing: false,
+            renewed_at: None,
+            logged: Set::new(),
+            owner: owner::Owner::new(saved.owner),
+            traffic: Traffic::default(),
+            calls_told: 0,
             keys,
             settings,
         };
@@ -204,13 +268,20 @@ impl<K: Keys> Node<K> {
     }
 
     /// The members that are alive, this node included.
-    pub fn alive(&self) -> &BTreeSet<NodeId> {
+    pub fn alive(&self) -> &Set<NodeId> {
         &self.alive
+    }
+
+    /// How often a member was declared dead, as far as this node heard.
+    pub fn deaths(&self) -> u32 {
+        self.deaths
     }
 
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front()?;
+        self.traffic.count(&output);
+        Some(output)
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
@@ -229,6 +300,9 @@ impl<K: Keys> Node<K> {
                 Job::Windows => self.update_windows(now),
                 Job::Session(session) => self.session_due(now, session),
                 Job::Dial(address) => self.dial_due(now, address),
+                Job::Reach(id) => self.reach_again(now, id),
+                Job::Learn => self.learn_some(now),
+                Job::Renew => self.renew_due(now),
                 Job::Sync => self.sync_due(now),
                 Job::LinkIdle(link) => self.link_idle(now, link),
                 Job::Save => self.save_due(now),
@@ -239,8 +313,20 @@ impl<K: Keys> Node<K> {
 
     /// A membership datagram came in.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, payload: &[u8]) {
+        self.traffic.datagrams_in += payload.len() as u64;
+        let before = self.refused_datagrams();
         self.gossip.handle_datagram(now, from, payload);
+        if before == 0 && self.refused_datagrams() > 0 {
+            log::warn!(
+                "refused a membership datagram from {from} (counted from now on, see `trucad ctl status`)"
+            );
+        }
         self.settle(now);
+    }
+
+    fn refused_datagrams(&self) -> u32 {
+        let counters = self.gossip.counters();
+        counters.malformed | counters.forged | counters.unreadable
     }
 
     /// The addresses or the name of this node changed.
@@ -273,9 +359,19 @@ impl<K: Keys> Node<K> {
             } else if let Some(output) = self.calls.poll_output() {
                 self.on_call(now, output);
             } else {
-                return;
+                break;
             }
         }
+        let calls = self.calls.len();
+        if calls != self.calls_told {
+            self.calls_told = calls;
+            self.outputs.push_back(Output::News(News::Calls(calls)));
+        }
+    }
+
+    fn tell_of_member(&mut self, id: NodeId, up: bool) {
+        let (name, alive) = (self.directory.node_name(&id).to_owned(), self.alive.len());
+        self.outputs.push_back(Output::News(News::Member { id, name, up, alive }));
     }
 
     fn on_gossip(&mut self, now: Time, output: gossip::Output) {
@@ -284,6 +380,7 @@ impl<K: Keys> Node<K> {
             gossip::Output::Up(id) => {
                 if self.alive.insert(id) {
                     log::info!("{} ({id}) is up", self.directory.node_name(&id));
+                    self.tell_of_member(id, true);
                     if self.fallen.remove(&id) {
                         self.sync_with(now, id);
                     }
@@ -294,7 +391,9 @@ impl<K: Keys> Node<K> {
             gossip::Output::Down(id) => {
                 if self.alive.remove(&id) {
                     log::info!("{} ({id}) is down", self.directory.node_name(&id));
+                    self.tell_of_member(id, false);
                     self.fallen.insert(id);
+                    self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
                     self.windows_soon(now);
                 }
@@ -304,15 +403,14 @@ impl<K: Keys> Node<K> {
                     }
                 }
             }
-            gossip::Output::Arrived(record) => {
-                self.learn(now, &record);
-            }
+            gossip::Output::Arrived(record) => self.take_in(now, record),
             gossip::Output::Unknown(from) => {
                 match from {
                     Some(from) => self.candidate(now, from, None, "datagram"),
                     None => self.sync_later(now, SYNC_SOON),
                 };
             }
+            gossip::Output::Differs(id) => self.differs(now, id),
             gossip::Output::Generation(_) => self.save_soon(now),
         }
     }
@@ -321,18 +419,30 @@ impl<K: Keys> Node<K> {
     fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
         match self.directory.merge(encoded) {
             Ok(Merged::New(key)) => {
-                self.gossip.spread(encoded);
+                self.gossip.spread(now, encoded);
+                self.summarize(now);
                 match key {
                     Key::Node(id) if id != self.id => self.introduce(id),
-                    Key::Account(address) if address.home == self.id => self.save_soon(now),
+                    Key::Account(address) => {
+                        if address.home == self.id {
+                            self.save_soon(now);
+                        }
+                        self.account_changed(now, &address);
+                    }
+                    Key::Attachment(address, device) => self.attached_elsewhere(&Device { address, device }),
                     _ => {}
                 }
                 self.windows_soon(now);
                 true
             }
             Ok(Merged::Known) => false,
-            Ok(Merged::Ahead(counter)) => {
-                self.renew_record(now, counter);
+            Ok(Merged::Ahead { counter, boot }) => {
+                self.ahead = (self.ahead.0.max(counter), self.ahead.1.max(boot));
+                if !self.renewing {
+                    self.renewing = true;
+                    let at = self.renewed_at.map_or(now, |at| now.max(at + RENEW_PERIOD));
+                    self.jobs.insert((at, Job::Renew));
+                }
                 false
             }
             Err(why) => {
@@ -378,10 +488,30 @@ impl<K: Keys> Node<K> {
         self.record = sign_node(&self.keys, body);
         let encoded = Record::Node(self.record.clone()).encode();
         if self.directory.replace_own_node(self.record.clone()) {
-            self.gossip.spread(&encoded);
+            self.gossip.spread(now, &encoded);
+            self.summarize(now);
         }
         self.save_soon(now);
         self.windows_soon(now);
+    }
+
+    /// Outdoes what an earlier life of this node has said. If that life may have used this boot, its attachments
+    /// would be taken for ours: then this node counts as started anew, and its pages sign in again.
+    fn renew_due(&mut self, now: Time) {
+        self.renewing = false;
+        self.renewed_at = Some(now);
+        let (counter, boot) = self.ahead;
+        if boot >= self.record.body.boot {
+            log::warn!("this node is known with a later start than it remembers: was its flash lost?");
+            self.record.body.boot = boot.wrapping_add(1);
+            self.end_sessions(now);
+        }
+        self.renew_record(now, counter);
+    }
+
+    /// What was to be saved could not be: it is tried again.
+    pub fn save_failed(&mut self, now: Time) {
+        self.save_soon(now);
     }
 
     // Writing to flash: soon after a change, and then not again for a minute.
@@ -402,13 +532,14 @@ impl<K: Keys> Node<K> {
     }
 
     fn to_save(&self) -> Saved {
-        let accounts = self.directory.accounts_of(self.id).cloned();
+        let accounts = self.directory.records_of(self.id).cloned();
         Saved {
             boot: self.record.body.boot,
             counter: self.record.body.counter,
             generation: self.gossip.generation(),
             accounts: accounts.map(|account| Record::Account(account).encode()).collect(),
             neighbours: self.neighbours(),
+            owner: self.owner.kept.clone(),
         }
     }
 
@@ -439,3 +570,6 @@ fn sign_node(keys: &impl Keys, body: NodeBody) -> NodeRecord {
     let signature = Bytes(keys.sign(&NodeRecord::to_sign(&body)));
     NodeRecord { body, signature }
 }
+
+#[cfg(test)]
+mod tests;

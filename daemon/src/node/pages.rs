@@ -3,15 +3,16 @@
 //! A socket is given a challenge and becomes part of a session by `sign_in` or `resume`. When it goes the
 //! session waits for another one, [`GRACE`], and then ends: its calls end and its `gone` is published.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use truca_core::Time;
 use truca_core::directory::record::{Attachment, Record};
-use truca_core::directory::window::Window;
+use truca_core::directory::window::{Everybody, Window};
+use truca_core::id::{DeviceId, NodeId};
 use truca_core::name::Address;
 use truca_core::signal::call::SessionId;
 use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, Session};
+use truca_core::sorted::{Map, Set};
 use truca_core::wire::bytes::{Challenge, Token};
 use truca_core::wire::node::Device;
 use truca_core::wire::page::{
@@ -21,7 +22,7 @@ use truca_core::wire::page::{
 use super::{Job, Keys, Node, Output, WINDOW_PERIOD};
 use crate::event::{PageId, PageOut};
 
-/// How often a socket may try to sign in: each costs three signature checks.
+/// How often a socket may try to sign in or to resume: the former costs three signature checks.
 const MAX_ATTEMPTS: u8 = 8;
 /// WebSocket close codes (RFC 6455 section 7.4.1).
 const NORMAL: u16 = 1000;
@@ -51,12 +52,23 @@ pub(super) struct Attached {
     pub(super) local: IpAddr,
     ice: Vec<IceServer>,
     nodes: u32,
+    /// When it signed in.
+    pub(super) since: Time,
+}
+
+impl Attached {
+    /// Whether it has a socket now.
+    pub(super) fn is_open(&self) -> bool {
+        self.page.is_some()
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    open: BTreeMap<PageId, Page>,
-    pub(super) sessions: BTreeMap<SessionId, Attached>,
+    open: Map<PageId, Page>,
+    pub(super) sessions: Map<SessionId, Attached>,
+    /// The session of each device that is attached here.
+    devices: Map<Device, SessionId>,
     last_session: u32,
     pub(super) requests: u32,
     pub(super) refusals: u32,
@@ -67,13 +79,14 @@ impl Pages {
         self.open.len()
     }
 
-    fn of_account(&self, address: &Address) -> usize {
-        self.sessions.values().filter(|attached| attached.own.address == *address).count()
+    pub(super) fn of_account(&self, address: &Address) -> usize {
+        let first = Device { address: address.clone(), device: DeviceId([0; 16]) };
+        self.devices.range(first..).take_while(|(device, _)| device.address == *address).count()
     }
 
     /// The session of a device that is attached here.
     pub(super) fn session_of(&self, device: &Device) -> Option<SessionId> {
-        self.sessions.iter().find(|(_, attached)| attached.own == *device).map(|(session, _)| *session)
+        self.devices.get(device).copied()
     }
 }
 
@@ -104,7 +117,11 @@ impl<K: Keys> Node<K> {
 
     /// A page sent a message.
     pub fn page_text(&mut self, now: Time, page: PageId, text: &str) {
+        if !self.pages.open.contains_key(&page) {
+            return;
+        }
         self.pages.requests = self.pages.requests.wrapping_add(1);
+        self.traffic.pages_in += text.len() as u64;
         let result = match Request::parse(text) {
             Ok(request) => {
                 let id = request.id();
@@ -159,12 +176,57 @@ impl<K: Keys> Node<K> {
         }
     }
 
+    fn remove_session(&mut self, session: SessionId) -> Option<Attached> {
+        let attached = self.pages.sessions.remove(&session)?;
+        self.pages.devices.remove(&attached.own);
+        if let Some(ends) = attached.ends {
+            self.jobs.remove(&(ends, Job::Session(session)));
+        }
+        Some(attached)
+    }
+
     /// Ends a session; `publish` says so to everybody.
     fn end_session(&mut self, now: Time, session: SessionId, publish: bool) {
-        let Some(attached) = self.pages.sessions.remove(&session) else { return };
+        let Some(attached) = self.remove_session(session) else { return };
         self.calls.session_ended(session);
         if publish {
             self.learn(now, &Record::Attachment(attached.gone).encode());
+        }
+    }
+
+    /// Ends a session that may not be here any more, and says why.
+    pub(super) fn expel(&mut self, now: Time, session: SessionId, reason: ByeReason) {
+        let page = self.pages.sessions.get(&session).and_then(|attached| attached.page);
+        // nobody would take the `gone` of a device that its account has no more
+        self.end_session(now, session, reason != ByeReason::Revoked);
+        if let Some(page) = page {
+            self.bye(page, reason, POLICY);
+        }
+    }
+
+    /// A device has said that it is attached somewhere else: a session of it here is over. Its calls are not
+    /// hung up, since the page takes them up again where it is now.
+    pub(super) fn attached_elsewhere(&mut self, device: &Device) {
+        let at = self.directory.attachment(&device.address, device.device).map(|at| (at.node, at.counter));
+        let Some(session) = self.pages.session_of(device) else { return };
+        let newest = self.pages.sessions.get(&session).map_or(0, |attached| attached.gone.counter);
+        if !at.is_some_and(|(node, counter)| node != self.id && counter > newest) {
+            return;
+        }
+        if let Some(page) = self.remove_session(session).and_then(|attached| attached.page) {
+            self.bye(page, ByeReason::Replaced, NORMAL);
+        }
+        self.calls.session_moved(session);
+    }
+
+    /// Ends all sessions: what their devices have signed does not hold any more.
+    pub(super) fn end_sessions(&mut self, now: Time) {
+        for session in self.pages.sessions.keys().copied().collect::<Vec<_>>() {
+            let page = self.pages.sessions.get(&session).and_then(|attached| attached.page);
+            self.end_session(now, session, false);
+            if let Some(page) = page {
+                self.bye(page, ByeReason::Stopping, TRY_LATER);
+            }
         }
     }
 
@@ -175,18 +237,17 @@ impl<K: Keys> Node<K> {
         }
     }
 
-    /// A page does not read, or has been silent.
-    pub fn page_overflow(&mut self, page: PageId) {
-        self.bye(page, ByeReason::Overflow, POLICY);
-    }
-
     fn on_request(&mut self, now: Time, page: PageId, request: Request) -> Result<Option<Notice>, Failure> {
         let id = request.id();
         let Some(open) = self.pages.open.get(&page) else { return Ok(None) };
         let (session, request) = match (open.session, request) {
             (_, Request::Ping { id }) => return Ok(Some(Notice::Ok { id })),
-            (None, Request::SignIn(sign_in)) => return self.on_sign_in(now, page, &sign_in).map(Some),
+            (None, Request::SignIn(sign_in)) => {
+                self.attempt(page, id)?;
+                return self.on_sign_in(now, page, &sign_in).map(Some);
+            }
             (None, Request::Resume { id, token, seen }) => {
+                self.attempt(page, id)?;
                 return self.on_resume(now, page, id, token, seen).map(|()| None);
             }
             (None, _) => return Err(Failure::new(id, Code::NotSignedIn, "sign in first")),
@@ -216,10 +277,11 @@ impl<K: Keys> Node<K> {
                 };
                 attached.window = Some(window);
                 self.tell(page, &Notice::Ok { id });
-                self.update_window(session);
+                self.update_windows_of(Some(session));
                 return Ok(None);
             }
             Request::Profile { display, .. } => self.on_profile(now, session, &display)?,
+            Request::Report { address, reason, .. } => self.on_report(now, session, address, &reason)?,
             Request::SignOut { .. } => {
                 self.tell(page, &Notice::Ok { id });
                 self.bye(page, ByeReason::SignedOut, NORMAL);
@@ -231,29 +293,29 @@ impl<K: Keys> Node<K> {
         Ok(Some(Notice::Ok { id }))
     }
 
+    /// Counts an attempt to become part of a session. After too many the socket is closed.
+    fn attempt(&mut self, page: PageId, id: u32) -> Result<(), Failure> {
+        let Some(open) = self.pages.open.get_mut(&page) else { return Ok(()) };
+        open.attempts = open.attempts.saturating_add(1);
+        if open.attempts <= MAX_ATTEMPTS {
+            return Ok(());
+        }
+        self.bye(page, ByeReason::Overflow, POLICY);
+        Err(Failure::new(id, Code::TooFast, "too many attempts"))
+    }
+
     fn on_sign_in(&mut self, now: Time, page: PageId, request: &SignIn) -> Result<Notice, Failure> {
-        let Some(open) = self.pages.open.get_mut(&page) else {
+        let Some(open) = self.pages.open.get(&page) else {
             return Err(Failure::new(request.id, Code::NoSession, "the socket is gone"));
         };
-        open.attempts += 1;
-        let (challenge, local, attempts) = (open.challenge, open.local, open.attempts);
-        if attempts > MAX_ATTEMPTS {
-            self.bye(page, ByeReason::Overflow, POLICY);
-        }
+        let (challenge, local) = (open.challenge, open.local);
         let signed = self.check_sign_in(now, request, &challenge)?;
         if let Some(before) = self.pages.session_of(&signed.own) {
             // the same device again: its new attachment is newer than the old one's `gone`
             if let Some(old) = self.pages.sessions.get(&before).and_then(|attached| attached.page) {
-                if let Some(open) = self.pages.open.get_mut(&old) {
-                    open.session = None;
-                }
                 self.bye(old, ByeReason::Replaced, NORMAL);
             }
             self.end_session(now, before, false);
-        } else if self.pages.sessions.len() >= self.settings.max_sessions
-            || self.pages.of_account(&signed.own.address) >= self.settings.max_sessions_per_account
-        {
-            return Err(Failure::new(request.id, Code::Full, "this node has as many people as it can carry"));
         }
         let token = truca_core::wire::bytes::Bytes(self.random());
         self.pages.last_session = self.pages.last_session.wrapping_add(1);
@@ -270,7 +332,9 @@ impl<K: Keys> Node<K> {
             local,
             ice: ice.clone(),
             nodes: 0,
+            since: now,
         };
+        self.pages.devices.insert(attached.own.clone(), session);
         self.pages.sessions.insert(session, attached);
         if let Some(open) = self.pages.open.get_mut(&page) {
             open.session = Some(session);
@@ -305,7 +369,9 @@ impl<K: Keys> Node<K> {
         let ice = self.ice_for(local);
         let Some(attached) = self.pages.sessions.get_mut(&session) else { return Ok(()) };
         let before = attached.page.replace(page);
-        attached.ends = None;
+        if let Some(ends) = attached.ends.take() {
+            self.jobs.remove(&(ends, Job::Session(session)));
+        }
         attached.local = local;
         attached.ice.clone_from(&ice);
         attached.nodes = 0;
@@ -315,9 +381,6 @@ impl<K: Keys> Node<K> {
             open.session = Some(session);
         }
         if let Some(before) = before {
-            if let Some(open) = self.pages.open.get_mut(&before) {
-                open.session = None;
-            }
             self.bye(before, ByeReason::Replaced, NORMAL);
         } else {
             self.calls.session_presence(session, Presence::Back);
@@ -353,6 +416,8 @@ impl<K: Keys> Node<K> {
     fn bye(&mut self, page: PageId, reason: ByeReason, code: u16) {
         self.tell(page, &Notice::Bye { reason });
         self.outputs.push_back(Output::Page(page, PageOut::Close(code)));
+        // what it still says is not heard
+        self.pages.open.remove(&page);
     }
 
     fn session_at(&mut self, page: PageId) -> Option<&mut Attached> {
@@ -372,32 +437,42 @@ impl<K: Keys> Node<K> {
     pub(super) fn update_windows(&mut self, now: Time) {
         self.windows_at = None;
         self.windows_last = now;
-        for session in self.pages.sessions.keys().copied().collect::<Vec<_>>() {
-            self.update_window(session);
-        }
+        self.update_windows_of(None);
     }
 
-    fn update_window(&mut self, session: SessionId) {
+    /// Tells one session, or all, what is new in what they look at.
+    fn update_windows_of(&mut self, only: Option<SessionId>) {
+        let of_interest = |(session, attached): &(&SessionId, &Attached)| {
+            attached.page.is_some() && only.is_none_or(|only| only == **session)
+        };
+        let sessions = || self.pages.sessions.iter().filter(of_interest);
+        if sessions().next().is_none() {
+            return;
+        }
+        let locals: Set<IpAddr> = sessions().map(|(_, attached)| attached.local).collect();
+        let ices: Map<IpAddr, Vec<IceServer>> =
+            locals.into_iter().map(|local| (local, self.ice_for(local))).collect();
         let alive_count = self.alive.len() as u32;
-        let Some(local) = self.pages.sessions.get(&session).map(|attached| attached.local) else { return };
-        let ice = self.ice_for(local);
-        let Some(attached) = self.pages.sessions.get_mut(&session) else { return };
-        let Some(page) = attached.page else { return };
-        let mut news = Vec::new();
-        if attached.nodes != alive_count {
-            attached.nodes = alive_count;
-            news.push(Notice::Nodes { alive: alive_count });
-        }
-        if attached.ice != ice {
-            attached.ice.clone_from(&ice);
-            news.push(Notice::Ice { servers: ice });
-        }
-        let you = attached.own.address.clone();
-        if let Some(window) = &mut attached.window {
-            news.extend(window.update(&self.directory, &you, |id| self.alive.contains(id)));
-        }
-        for notice in news {
-            self.tell(page, &notice);
+        let alive = |id: &NodeId| self.alive.contains(id);
+        let watched = sessions().any(|(_, attached)| attached.window.is_some());
+        let everybody = watched.then(|| Everybody::gather(&self.directory, alive));
+        for (session, attached) in &mut self.pages.sessions {
+            let Some(page) = attached.page.filter(|_| only.is_none_or(|only| only == *session)) else {
+                continue;
+            };
+            let mut news = Vec::new();
+            if attached.nodes != alive_count {
+                attached.nodes = alive_count;
+                news.push(Notice::Nodes { alive: alive_count });
+            }
+            if let Some(ice) = ices.get(&attached.local).filter(|ice| **ice != attached.ice) {
+                attached.ice.clone_from(ice);
+                news.push(Notice::Ice { servers: ice.clone() });
+            }
+            if let Some((window, everybody)) = attached.window.as_mut().zip(everybody.as_ref()) {
+                news.extend(window.update(everybody, &attached.own.address, alive));
+            }
+            self.outputs.extend(news.iter().map(|notice| Output::Page(page, text_of(notice))));
         }
     }
 }

@@ -42,9 +42,14 @@ impl<K: Keys> Node<K> {
         let address = Address { home: request.home.unwrap_or(self.id), name };
         let device = DeviceId::of_point(&request.key.0);
 
+        if self.owner.refuses_sign_in(&address) {
+            return Err(fail(Code::Banned, "this account is kept out of this node"));
+        }
         let known = self.directory.account(&address).map(|account| account.body.clone());
+        let claimed = known.as_ref().is_some_and(|a| a.devices.is_empty()) && address.home == self.id;
         match &known {
             Some(account) if account.devices.contains(&device) => {}
+            Some(_) if claimed => {}
             Some(_) => {
                 let mut taken =
                     fail(Code::NameTaken, &format!("{} is taken at {}", address.name, self.settings.name));
@@ -58,6 +63,14 @@ impl<K: Keys> Node<K> {
                 return Err(fail(Code::Full, "this node has as many accounts as it may"));
             }
             None => {}
+        }
+        let own = Device { address: address.clone(), device };
+        if self.pages.session_of(&own).is_none()
+            && (self.pages.sessions.len() >= self.settings.max_sessions
+                || self.pages.of_account(&address) >= self.settings.max_sessions_per_account)
+        {
+            // said before an account is made that could not be used
+            return Err(fail(Code::Full, "this node has as many people as it can carry"));
         }
         let counter = request.attachment.counter;
         let last = self.directory.attachment(&address, device).map_or(0, |attachment| attachment.counter);
@@ -86,6 +99,12 @@ impl<K: Keys> Node<K> {
             return Err(fail(Code::BadSignature, "the attachment does not verify"));
         }
 
+        if let Some(mut body) = known.clone().filter(|_| claimed) {
+            body.devices = vec![device];
+            body.counter += 1;
+            self.publish_account(now, body);
+            log::info!("an account whose devices were reset has one again");
+        }
         let created = known.is_none();
         let display = known.map_or(display, |account| account.display);
         if created {
@@ -94,7 +113,8 @@ impl<K: Keys> Node<K> {
                 name: address.name.clone(),
                 display: display.clone(),
                 devices: vec![device],
-                counter: 1,
+                counter: self.counter_of(&address) + 1,
+                flags: 0,
             };
             if !self.publish_account(now, body) {
                 return Err(fail(Code::Full, "the directory is full"));
@@ -102,7 +122,6 @@ impl<K: Keys> Node<K> {
             log::info!("a new account was made");
             log::debug!("the new account is {address}");
         }
-        let own = Device { address, device };
         Ok(Signed { own, display, created, here: Record::Attachment(here).encode(), gone })
     }
 
@@ -125,10 +144,15 @@ impl<K: Keys> Node<K> {
     }
 
     /// Signs and publishes an account of this home. Whether the directory took it.
-    fn publish_account(&mut self, now: Time, body: AccountBody) -> bool {
+    pub(super) fn publish_account(&mut self, now: Time, body: AccountBody) -> bool {
         let signature = Bytes(self.keys.sign(&Account::to_sign(&body)));
         let encoded = Record::Account(Account { body, signature }).encode();
         self.learn(now, &encoded)
+    }
+
+    /// The counter of what is known of an account, deleted or not.
+    pub(super) fn counter_of(&self, address: &Address) -> u32 {
+        self.directory.account_record(address).map_or(0, |account| account.body.counter)
     }
 
     /// A free name like the one that was wanted.
@@ -144,12 +168,17 @@ impl<K: Keys> Node<K> {
     /// real addresses, and that of two other nodes, which see the page from outside its router.
     pub(super) fn ice_for(&self, local: IpAddr) -> Vec<IceServer> {
         let own = (self.settings.stun_port > 0).then(|| SocketAddr::new(local, self.settings.stun_port));
-        let others = self.alive.iter().filter(|id| **id != self.id).filter_map(|id| {
+        let servers = own.into_iter().chain(self.remote_stun(local));
+        servers.map(|at| IceServer { urls: vec![format!("stun:{at}")] }).collect()
+    }
+
+    /// STUN of other nodes for a page that reached us at `local`.
+    pub(super) fn remote_stun(&self, local: IpAddr) -> impl Iterator<Item = SocketAddr> {
+        let others = self.alive.iter().filter(|id| **id != self.id).filter_map(move |id| {
             let port = self.directory.node(id)?.body.stun_port;
             let at = self.gossip.address(*id)?.ip();
             (port > 0 && at.is_loopback() == local.is_loopback()).then(|| SocketAddr::new(at, port))
         });
-        let servers = own.into_iter().chain(others.take(REMOTE_STUN));
-        servers.map(|at| IceServer { urls: vec![format!("stun:{at}")] }).collect()
+        others.take(REMOTE_STUN)
     }
 }

@@ -8,8 +8,10 @@ use std::net::SocketAddr;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
+use super::owner::Kept;
+
 /// First bytes of the file; the last one is the version of its format.
-const MAGIC: &[u8; 8] = b"trucast\x01";
+const MAGIC: &[u8; 8] = b"trucast\x02";
 
 /// What is saved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +22,12 @@ pub struct Saved {
     pub counter: u32,
     /// Its generation in the membership.
     pub generation: u16,
-    /// Its accounts, as encoded records.
+    /// Its accounts and their tombstones, as encoded records.
     pub accounts: Vec<Vec<u8>>,
     /// Where other nodes were last reached: found again without discovery.
     pub neighbours: Vec<SocketAddr>,
+    /// What the owner decided, and what was reported.
+    pub owner: Kept,
 }
 
 impl Saved {

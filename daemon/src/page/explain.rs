@@ -1,12 +1,16 @@
 //! The page of the plain port: why the browser is going to warn, and the way in, in words for everybody.
 //!
-//! Driven by `http.rs` for visitors on [`super::http::Door::Explain`]. No script; the style is a file of its own, so
+//! Driven by `http.rs` for visitors on [`super::site::Door::Explain`]. No script; the style is a file of its own, so
 //! that the Content-Security-Policy stays as strict as the page's. It answers in the language that the browser
 //! asks for first (RFC 9110 section 12.5.4): English, Catalan or Spanish.
 
 use std::borrow::Cow;
 
-use super::{http::Site, request::Request, respond::Response};
+use super::{
+    request::Request,
+    respond::{Response, thousandths},
+    site::Site,
+};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--paper:#faf6f0;--ink:#2b2420;--soft:#655a52;--line:#e2d8cc;--accent:#c8553d;--button:#b84a33;--on:#fff}\
@@ -156,10 +160,10 @@ fn host_name(host: &str) -> Option<&str> {
 
 /// The language with the largest weight that we have; of two with the same, the first.
 fn language(accept: &str) -> &'static Words {
-    let mut best = (0.0, &LANGUAGES[0]);
+    let mut best = (0, &LANGUAGES[0]);
     for part in accept.split(',') {
         let (tag, parameters) = part.split_once(';').unwrap_or((part, ""));
-        let weight = parameters.trim().strip_prefix("q=").map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+        let weight = parameters.trim().strip_prefix("q=").map_or(Some(1000), thousandths).unwrap_or(0);
         let primary = tag.trim().split('-').next().unwrap_or_default();
         let known = LANGUAGES.iter().find(|words| words.lang.eq_ignore_ascii_case(primary));
         if let Some(words) = known.filter(|_| weight > best.0) {

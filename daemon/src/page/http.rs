@@ -4,23 +4,22 @@
 //! on the plain port gives every visitor to `explain.rs`. Bounded in every way: 8 KiB of head, 10 s to send it,
 //! 30 s between requests, 100 requests. It takes no body, keeps no log of visitors and knows no session.
 
-use std::{
-    cell::{Cell, RefCell},
-    io,
-    net::SocketAddr,
-    rc::Rc,
-    time::Duration,
-};
+use std::{io, net::IpAddr, rc::Rc, time::Duration};
 
 use bytes::BufMut;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
 
-use super::{assets, explain, request::Request, respond::Response, ws};
-use crate::{event::Event, tls::Stream};
+use super::{
+    assets, explain,
+    request::Request,
+    respond::Response,
+    site::{Door, Site, Visit},
+    ws,
+};
+use crate::tls::Stream;
 
 /// Largest request head.
 const MAX_HEAD: usize = 8192;
@@ -37,67 +36,6 @@ const MAX_REQUESTS: u32 = 100;
 /// What is written at once, and how long that may take: 4 kb/s is slower than any link that carries a call.
 const CHUNK: usize = 16 * 1024;
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
-
-/// What pages have done, for the control socket.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Requests answered.
-    pub requests: Cell<u32>,
-    /// WebSockets that are open now.
-    pub sockets: Cell<u32>,
-    /// WebSockets refused because there were too many.
-    pub refused: Cell<u32>,
-}
-
-/// What every visitor needs. One for the daemon, shared as `Rc`.
-#[derive(Debug)]
-pub struct Site {
-    /// Where events go.
-    pub events: mpsc::Sender<Event>,
-    /// The port of the page, for the link on the explaining page.
-    pub https_port: u16,
-    /// SHA-256 of the certificate that browsers are shown; changes with it.
-    pub fingerprint: RefCell<String>,
-    /// What pages have done.
-    pub counters: Counters,
-    /// The last `PageId`.
-    pub(super) last: Cell<u32>,
-}
-
-impl Site {
-    /// No visitors yet.
-    pub fn new(events: mpsc::Sender<Event>, https_port: u16, fingerprint: String) -> Self {
-        Self {
-            events,
-            https_port,
-            fingerprint: RefCell::new(fingerprint),
-            counters: Counters::default(),
-            last: Cell::new(0),
-        }
-    }
-}
-
-/// By which door a visitor came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// TLS: the page.
-    Https,
-    /// Plain, on a listener that only this machine reaches: the page (loopback is a secure context).
-    Loopback,
-    /// Plain, on the network: why there will be a warning, and the way to the page.
-    Explain,
-}
-
-/// One connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Visit {
-    /// The visitor's address.
-    pub remote: SocketAddr,
-    /// The address of ours that it reached.
-    pub local: SocketAddr,
-    /// By which door.
-    pub door: Door,
-}
 
 /// Serves one connection until it ends.
 pub async fn serve(mut stream: Stream, visit: Visit, site: Rc<Site>) {
@@ -209,17 +147,33 @@ fn answer(head: &[u8], visit: &Visit, site: &Rc<Site>) -> Answer {
         Response::words(405, "Pages can be read here, nothing else.").with("Allow: GET, HEAD\r\n")
     } else if visit.door == Door::Explain {
         explain::answer(&request, site)
+    } else if visit.door == Door::Loopback && !request.host.is_some_and(is_this_machine) {
+        // A stranger's name that leads to 127.0.0.1 must not become a page of ours (DNS rebinding).
+        Response::words(421, "On this machine the page is called localhost.")
     } else if request.path == "/ws" {
         match ws::upgrade(&request, visit.door, site) {
             Ok((accept, seat)) => return Answer::WebSocket { accept, seat },
             Err(response) => response,
         }
     } else if let Some(asset) = assets::find(request.path) {
-        Response::asset(asset, &request)
+        Response::asset(asset, request.accept_encoding, request.if_none_match)
     } else {
         Response::words(404, "There is nothing at this address.")
     };
     Answer::Response { response, keep_alive: request.keep_alive, only_head }
+}
+
+/// Whether a `Host` can only mean the machine itself (RFC 6761 section 6.3).
+fn is_this_machine(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |(name, _)| name);
+    let bare = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => {
+            let name = name.to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+    }
 }
 
 async fn send(stream: &mut Stream, response: &Response, keep_alive: bool, only_head: bool) -> io::Result<()> {

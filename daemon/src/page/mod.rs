@@ -5,4 +5,5 @@ pub mod explain;
 pub mod http;
 mod request;
 mod respond;
+pub mod site;
 pub mod ws;

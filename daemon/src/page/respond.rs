@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{assets::Asset, request::Request};
+use super::assets::Asset;
 
 /// What the page may do. Nothing from anywhere else, no inline script, no framing.
 const PAGE_HEADERS: &str = "\
@@ -56,9 +56,14 @@ impl Response {
         self
     }
 
-    /// A file of the page, or that the browser has it already.
-    pub(super) fn asset(asset: &'static Asset, request: &Request<'_>) -> Self {
-        if !request.accept_encoding.is_none_or(accepts_gzip) {
+    /// A file of the page, or that the browser has it already; what it says are its `Accept-Encoding` and
+    /// `If-None-Match`.
+    pub(super) fn asset(
+        asset: &'static Asset,
+        accept_encoding: Option<&str>,
+        if_none_match: Option<&str>,
+    ) -> Self {
+        if !accept_encoding.is_none_or(accepts_gzip) {
             return Self::words(
                 406,
                 "This router keeps its page compressed, and your program does not say that it reads gzip \
@@ -68,7 +73,7 @@ impl Response {
         let cache = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
         let headers =
             format!("Cache-Control: {cache}\r\nETag: \"{}\"\r\nVary: Accept-Encoding\r\n", asset.etag);
-        if request.if_none_match.is_some_and(|tags| names_tag(tags, asset.etag)) {
+        if if_none_match.is_some_and(|tags| names_tag(tags, asset.etag)) {
             return Self { status: 304, content_type: "", headers, body: Cow::Borrowed(&[]) };
         }
         let headers = headers + "Content-Encoding: gzip\r\n";
@@ -107,6 +112,7 @@ fn reason(status: u16) -> &'static str {
         406 => "Not Acceptable",
         408 => "Request Timeout",
         413 => "Content Too Large",
+        421 => "Misdirected Request",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
@@ -121,15 +127,28 @@ fn accepts_gzip(value: &str) -> bool {
     for part in value.split(',') {
         let mut pieces = part.split(';');
         let name = pieces.next().unwrap_or_default().trim();
-        let refused = pieces
-            .filter_map(|piece| piece.trim().strip_prefix("q="))
-            .any(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight == 0.0));
+        let refused =
+            pieces.filter_map(|piece| piece.trim().strip_prefix("q=")).any(|q| thousandths(q) == Some(0));
         if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
             return !refused;
         }
         star |= name == "*" && !refused;
     }
     star
+}
+
+/// A weight in thousandths: at most 1, with up to three digits behind the point (RFC 9110 section 12.4.2).
+/// Reading any floating-point number would cost 17 KB of the package.
+pub(crate) fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, behind) = weight.trim().split_once('.').unwrap_or((weight.trim(), ""));
+    if behind.len() > 3
+        || !(whole == "0" || whole == "1")
+        || !behind.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return None;
+    }
+    let behind: u16 = format!("{behind:0<3}").parse().ok()?;
+    Some(if whole == "1" { 1000 } else { behind })
 }
 
 /// RFC 9110 section 13.1.2, weak comparison.
@@ -151,11 +170,33 @@ mod tests {
             ("br, *", true),
             ("GZIP;q=0.5", true),
             ("gzip;q=0, *", false),
+            ("gzip; q=0.000", false),
+            ("gzip;q=0.001", true),
             ("*;q=0", false),
             ("identity", false),
             ("", false),
         ] {
             assert_eq!(accepts_gzip(value), accepted, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_weight_has_three_digits_at_most() {
+        for (weight, found) in [
+            ("1", Some(1000)),
+            ("1.000", Some(1000)),
+            ("0", Some(0)),
+            ("0.", Some(0)),
+            (" 0.8", Some(800)),
+            ("0.85", Some(850)),
+            ("0.001", Some(1)),
+            ("0.0001", None),
+            ("2", None),
+            ("-1", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(thousandths(weight), found, "{weight}");
         }
     }
 

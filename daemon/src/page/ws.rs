@@ -13,10 +13,7 @@ use bytes::Bytes;
 use data_encoding::BASE64;
 use futures_util::{SinkExt, StreamExt};
 use ring::digest;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -32,12 +29,13 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    http::{Door, Site, Visit},
     request::{Request, has_word},
     respond::Response,
+    site::{Door, Site, Visit},
 };
 use crate::{
-    event::{Event, OUT_QUEUE, PageId, PageOut},
+    event::{Event, PageId, PageOut},
+    outbox::{self, Inlet},
     tls::Stream,
 };
 
@@ -120,7 +118,7 @@ pub(super) async fn run(stream: Stream, early: Vec<u8>, visit: Visit, seat: Seat
     let site = &seat.0;
     site.last.set(site.last.get().wrapping_add(1));
     let page = PageId(site.last.get());
-    let (out, queue) = mpsc::channel(OUT_QUEUE);
+    let (out, queue) = outbox::open(&site.waiting);
     let opened = Event::PageOpened { page, remote: visit.remote, local: visit.local, out };
     // An error means that the node is gone, and the process with it.
     if site.events.send(opened).await.is_err() {
@@ -134,7 +132,11 @@ pub(super) async fn run(stream: Stream, early: Vec<u8>, visit: Visit, seat: Seat
         .max_frame_size(Some(MAX_MESSAGE));
     let mut socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config)).await;
     let mut left = false;
-    let code = pump(&mut socket, queue, page, site, &mut left).await;
+    let cut_off = queue.cut_off();
+    let code = tokio::select! {
+        code = pump(&mut socket, queue, page, site, &mut left) => code,
+        () = cut_off => Some(CloseCode::Again),
+    };
     let _ = site.events.send(Event::PageClosed { page, left }).await;
     if let Some(code) = code {
         let frame = CloseFrame { code, reason: "".into() };
@@ -146,7 +148,7 @@ pub(super) async fn run(stream: Stream, early: Vec<u8>, visit: Visit, seat: Seat
 /// Ends with the code to close with, or `None` when there is nobody to tell.
 async fn pump(
     socket: &mut WebSocketStream<Stream>,
-    mut queue: mpsc::Receiver<PageOut>,
+    mut queue: Inlet<PageOut>,
     page: PageId,
     site: &Site,
     left: &mut bool,
@@ -182,7 +184,7 @@ async fn pump(
                     timeout(WRITE_DEADLINE, send_text(socket, text)).await.ok()?.ok()?;
                 }
                 Some(PageOut::Close(code)) => return Some(code.into()),
-                // The node gave this page up because its queue was full.
+                // The node has nothing more to say to this page.
                 None => return Some(CloseCode::Again),
             },
             () = &mut timer => {

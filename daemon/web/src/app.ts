@@ -80,6 +80,15 @@ export class App implements Actions {
     return null;
   }
 
+  async report(address: string, reason: string): Promise<string | null> {
+    try {
+      await this.wire.request("report", { address, reason });
+      return null;
+    } catch (error) {
+      return error instanceof WireError ? error.code : "error";
+    }
+  }
+
   call(address: string, media: Media): void {
     this.calls.call(address, media);
   }

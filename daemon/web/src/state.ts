@@ -48,6 +48,8 @@ export interface Actions {
   /** Takes the session back from another tab. */
   useHere(): void;
   rename(display: string): Promise<string | null>;
+  /** Tells the router's owner about somebody; null, or the code of what went wrong. */
+  report(address: string, reason: string): Promise<string | null>;
 }
 
 export const START: State = {

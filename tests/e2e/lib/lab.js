@@ -1,7 +1,7 @@
 // The lab and the daemons in it: namespaces by tests/lab/lab.sh, one real trucad in each node.
 
 import { execFile, spawn } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,15 +22,20 @@ const inside = (name, ...command) => run('ip', ['netns', 'exec', namespace(name)
 
 /** A line of nodes, each with its daemon. */
 export class Lab {
-  /** Builds the namespaces and starts a daemon in every node, discovery by mDNS and nothing else. */
-  static async up(mode, nodes = 3) {
+  /**
+   * Builds the namespaces and starts a daemon in every node, or in those of `daemons`. Discovery by mDNS and
+   * nothing else, unless `config` (UCI) says more; `routes: 'none'` leaves the routes to a routing daemon.
+   */
+  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static' } = {}) {
     if (!existsSync(trucad)) throw new Error(`no daemon at ${trucad}: cargo build -p trucad, or set TRUCA`);
     const logs = path.join(out, mode);
     rmSync(logs, { recursive: true, force: true });
     mkdirSync(logs, { recursive: true });
-    await run(lab, ['up'], { env: { ...process.env, MODE: mode, NODES: String(nodes), LAB: prefix } });
+    await run(lab, ['up'], { env: { ...process.env, MODE: mode, NODES: String(nodes), LAB: prefix, ROUTES: routes } });
     const self = new Lab(mode, logs);
-    for (let i = 1; i <= nodes; i++) self.nodes.push(new Node(i, mode, logs, self.state));
+    for (let i = 1; i <= nodes; i++) {
+      if (!daemons || daemons.includes(i)) self.nodes.push(new Node(i, mode, logs, self.state, config));
+    }
     await Promise.all(self.nodes.map((node) => node.start()));
     return self;
   }
@@ -44,7 +49,7 @@ export class Lab {
 
   /** Node 1 is n1. */
   node(i) {
-    return this.nodes[i - 1];
+    return this.nodes.find((node) => node.name === `n${i}`);
   }
 
   /** Until every node counts every node as alive. */
@@ -58,7 +63,7 @@ export class Lab {
   /** Fills the log directory with what each node says of itself: for the reader of a failure. */
   async describe() {
     for (const node of this.nodes) {
-      for (const what of ['status', 'members', 'accounts', 'links', 'stun']) {
+      for (const what of ['status', 'members', 'accounts', 'links', 'stun', 'discovery']) {
         try {
           node.note(`ctl ${what}: ${JSON.stringify(await node.ctl(what))}`);
         } catch (error) {
@@ -85,7 +90,7 @@ export class Lab {
 
 /** One router's daemon. Its state directory outlives a kill, as flash does. */
 class Node {
-  constructor(i, mode, logs, state) {
+  constructor(i, mode, logs, state, config) {
     this.name = `n${i}`;
     this.lan = mode === 'nat' ? '192.168.1.1' : `10.13.${i}.1`;
     this.page = `https://${this.lan}:8443/`;
@@ -95,13 +100,15 @@ class Node {
     this.runDir = path.join(state, `${this.name}.run`);
     mkdirSync(this.stateDir, { recursive: true });
     mkdirSync(this.runDir, { recursive: true });
+    this.config = path.join(state, `${this.name}.config`);
+    writeFileSync(this.config, config);
     this.process = null;
   }
 
   async start() {
     const log = openSync(this.log, 'a');
     const from = readFileSync(this.log, 'utf8').length;
-    const args = ['--config', '/dev/null', '--state', this.stateDir, '--run-dir', this.runDir, '--name', this.name, '--log', 'debug'];
+    const args = ['--config', this.config, '--state', this.stateDir, '--run-dir', this.runDir, '--name', this.name, '--log', 'debug'];
     this.process = spawn('ip', ['netns', 'exec', namespace(this.name), trucad, ...args], { stdio: ['ignore', log, log] });
     closeSync(log);
     const child = this.process;

@@ -12,7 +12,7 @@ pub mod window;
 
 use std::collections::BTreeMap;
 
-use record::{Account, Attachment, BadRecord, Key, Node, Record, Status};
+use record::{Account, AccountBody, Attachment, BadRecord, Key, Node, Record, Status};
 use serde::Serialize;
 
 use crate::id::{DeviceId, NodeId};
@@ -27,6 +27,8 @@ pub struct Limits {
     pub accounts: usize,
     /// Accounts of one home.
     pub accounts_per_home: usize,
+    /// Tombstones of one home beside them: the newest are kept.
+    pub tombstones_per_home: usize,
     /// Attachments in all.
     pub attachments: usize,
     /// Devices (and so attachments) of one account.
@@ -35,7 +37,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { nodes: 4_096, accounts: 20_000, accounts_per_home: 2_000, attachments: 20_000, devices: 8 }
+        Self {
+            nodes: 4_096,
+            accounts: 20_000,
+            accounts_per_home: 2_000,
+            tombstones_per_home: 256,
+            attachments: 20_000,
+            devices: 8,
+        }
     }
 }
 
@@ -46,9 +55,14 @@ pub enum Merged {
     New(Key),
     /// The same or a newer one was known.
     Known,
-    /// A record of this node itself with this counter, newer than what this node knows (it lost a write to
-    /// its flash): it must sign a newer one.
-    Ahead(u32),
+    /// A record of this node itself that this node does not know: one of an earlier life, of which a write to
+    /// flash was lost. It must sign a newer one, with a later boot, or the attachments of that life would hold.
+    Ahead {
+        /// Its counter.
+        counter: u32,
+        /// Its count of starts.
+        boot: u32,
+    },
 }
 
 /// Why a record was refused. The directory is as it was before.
@@ -80,6 +94,8 @@ impl From<BadRecord> for Refused {
 pub struct Counters {
     /// Records that were news.
     pub merged: u32,
+    /// Signatures checked, right or wrong: each is 17 ms of a router.
+    pub checked: u32,
     /// [`Refused::Malformed`]
     pub malformed: u32,
     /// [`Refused::Signature`]
@@ -92,10 +108,12 @@ pub struct Counters {
     pub full: u32,
 }
 
-/// A record with its version hash: what the digest sums.
+/// A record with its version hash, which the digest sums, and its key's, which says where: a comparison goes
+/// through all records, and hashing each anew would take a router half a second.
 #[derive(Debug)]
 struct Entry<T> {
     record: T,
+    hash: u64,
     version: u64,
 }
 
@@ -156,30 +174,42 @@ impl Directory {
     /// Cheap checks first: age and bounds, then who may say so, and the signature (17 ms on a router) last.
     fn admit(&mut self, record: Record) -> Result<Merged, Refused> {
         let key = record.key();
+        let hash = key.hash();
         let version = record.version();
-        if let Some((counter, known)) = self.stamp(&key)
-            && (record.counter(), version) <= (counter, known)
-        {
-            return Ok(Merged::Known);
+        let stamp = self.stamp(&key);
+        if let Some((counter, known)) = stamp {
+            // of its own record a node knows the last one, so another with the same counter is of an earlier life
+            let own = key == Key::Node(self.own) && record.counter() == counter && version != known;
+            if (record.counter(), version) <= (counter, known) && !own {
+                return Ok(Merged::Known);
+            }
         }
-        let known = self.stamp(&key).is_some();
+        let known = stamp.is_some();
         match record {
             Record::Node(record) => {
                 if !known && self.nodes.len() >= self.limits.nodes {
                     return Err(Refused::Full);
                 }
+                self.counters.checked = self.counters.checked.wrapping_add(1);
                 record.verify()?;
                 if record.id() == self.own && known {
-                    return Ok(Merged::Ahead(record.body.counter));
+                    return Ok(Merged::Ahead { counter: record.body.counter, boot: record.body.boot });
                 }
-                let old = self.nodes.insert(record.id(), Entry { record, version });
-                self.digest.replace(&key, old.map(|old| old.version), version);
+                let old = self.nodes.insert(record.id(), Entry { record, hash, version });
+                self.digest.replace(hash, old.map(|old| old.version), version);
             }
             Record::Account(record) => {
                 let address = record.address();
-                if !known
-                    && (self.accounts.len() >= self.limits.accounts
-                        || self.accounts_of(record.body.home).count() >= self.limits.accounts_per_home)
+                let deleted = record.body.is_deleted();
+                if !known && self.accounts.len() >= self.limits.accounts {
+                    return Err(Refused::Full);
+                }
+                if deleted && !known && self.is_forgotten(&record) {
+                    return Ok(Merged::Known);
+                }
+                if !deleted
+                    && self.account(&address).is_none()
+                    && self.accounts_of(address.home).count() >= self.limits.accounts_per_home
                 {
                     return Err(Refused::Full);
                 }
@@ -187,25 +217,76 @@ impl Directory {
                     return Err(Refused::Full);
                 }
                 let home = self.nodes.get(&record.body.home).ok_or(Refused::Orphan)?;
+                self.counters.checked = self.counters.checked.wrapping_add(1);
                 record.verify(&home.record.body.point)?;
-                let old = self.accounts.insert(address, Entry { record, version });
-                self.digest.replace(&key, old.map(|old| old.version), version);
+                self.forget_other_devices(&address, &record.body.devices);
+                let home = address.home;
+                let old = self.accounts.insert(address, Entry { record, hash, version });
+                self.digest.replace(hash, old.map(|old| old.version), version);
+                if deleted {
+                    self.forget_old_tombstones(home);
+                }
             }
             Record::Attachment(record) => {
                 if !known && self.attachments.len() >= self.limits.attachments {
                     return Err(Refused::Full);
                 }
                 let account = self.accounts.get(&record.address).ok_or(Refused::Orphan)?;
+                // a tombstone has none
                 if !account.record.body.devices.contains(&record.device()) {
                     return Err(Refused::Device);
                 }
+                self.counters.checked = self.counters.checked.wrapping_add(1);
                 record.verify()?;
                 let place = (record.address.clone(), record.device());
-                let old = self.attachments.insert(place, Entry { record, version });
-                self.digest.replace(&key, old.map(|old| old.version), version);
+                let old = self.attachments.insert(place, Entry { record, hash, version });
+                self.digest.replace(hash, old.map(|old| old.version), version);
             }
         }
         Ok(Merged::New(key))
+    }
+
+    /// Forgets the attachments of devices that an account has no more: whoever learns of the account first
+    /// refuses them, and all must end with the same.
+    fn forget_other_devices(&mut self, address: &Address, devices: &[DeviceId]) {
+        let others: Vec<DeviceId> = self
+            .attachments
+            .range((address.clone(), DeviceId([0; 16]))..)
+            .take_while(|((of, _), _)| of == address)
+            .filter(|((_, device), _)| !devices.contains(device))
+            .map(|((_, device), _)| *device)
+            .collect();
+        for device in others {
+            if let Some(gone) = self.attachments.remove(&(address.clone(), device)) {
+                self.digest.replace(gone.hash, Some(gone.version), 0);
+            }
+        }
+    }
+
+    /// Tombstones of a home, with how late they were made.
+    fn tombstones(&self, home: NodeId) -> Vec<(u32, Name)> {
+        let stamp = |body: &AccountBody| (body.counter, body.name.clone());
+        self.records_of(home).filter(|a| a.body.is_deleted()).map(|a| stamp(&a.body)).collect()
+    }
+
+    /// Whether a tombstone that is not known is one that was forgotten: as many newer ones are known.
+    fn is_forgotten(&self, record: &Account) -> bool {
+        let stamp = (record.body.counter, record.body.name.clone());
+        let newer = self.tombstones(record.body.home).into_iter().filter(|known| *known > stamp).count();
+        newer >= self.limits.tombstones_per_home
+    }
+
+    /// Forgets the oldest tombstones of a home. A home gives each a larger counter than the one before, so all
+    /// nodes end with the same ones, in whatever order they learn of them, and no clock is asked.
+    fn forget_old_tombstones(&mut self, home: NodeId) {
+        let mut stamps = self.tombstones(home);
+        stamps.sort_unstable();
+        let excess = stamps.len().saturating_sub(self.limits.tombstones_per_home);
+        for (_, name) in stamps.drain(..excess) {
+            if let Some(gone) = self.accounts.remove(&Address { home, name }) {
+                self.digest.replace(gone.hash, Some(gone.version), 0);
+            }
+        }
     }
 
     /// Puts this node's own record in the place of an older one. Whether it was news.
@@ -216,9 +297,9 @@ impl Directory {
         {
             return false;
         }
-        let version = whole.version();
-        let old = self.nodes.insert(id, Entry { record, version });
-        self.digest.replace(&Key::Node(id), old.map(|old| old.version), version);
+        let (hash, version) = (Key::Node(id).hash(), whole.version());
+        let old = self.nodes.insert(id, Entry { record, hash, version });
+        self.digest.replace(hash, old.map(|old| old.version), version);
         self.revision = self.revision.wrapping_add(1);
         true
     }
@@ -263,18 +344,28 @@ impl Directory {
         self.node(id).map_or("", |node| node.body.name.as_str())
     }
 
-    /// An account.
+    /// An account that there is.
     pub fn account(&self, address: &Address) -> Option<&Account> {
+        self.account_record(address).filter(|account| !account.body.is_deleted())
+    }
+
+    /// An account or its tombstone.
+    pub fn account_record(&self, address: &Address) -> Option<&Account> {
         self.accounts.get(address).map(|entry| &entry.record)
     }
 
     /// All accounts.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.values().map(|entry| &entry.record)
+        self.accounts.values().map(|entry| &entry.record).filter(|account| !account.body.is_deleted())
     }
 
     /// The accounts of one home.
     pub fn accounts_of(&self, home: NodeId) -> impl Iterator<Item = &Account> {
+        self.records_of(home).filter(|account| !account.body.is_deleted())
+    }
+
+    /// The accounts of one home, and its tombstones.
+    pub fn records_of(&self, home: NodeId) -> impl Iterator<Item = &Account> {
         let from = Address { home, name: Name::before_all() };
         self.accounts
             .range(from..)
@@ -306,7 +397,7 @@ impl Directory {
         })
     }
 
-    /// How many records there are: nodes, accounts, attachments.
+    /// How many records there are: nodes, accounts with tombstones, attachments.
     pub fn sizes(&self) -> (usize, usize, usize) {
         (self.nodes.len(), self.accounts.len(), self.attachments.len())
     }

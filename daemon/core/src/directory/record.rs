@@ -99,10 +99,29 @@ pub struct AccountBody {
     pub name: Name,
     /// What people read.
     pub display: Display,
-    /// The devices that may speak for it.
+    /// The devices that may speak for it. None: the next one that takes the name at home has it.
     pub devices: Vec<DeviceId>,
     /// Grows with every change.
     pub counter: u32,
+    /// [`ADMIN`], [`DELETED`]; a reader keeps what it does not know.
+    pub flags: u8,
+}
+
+/// The account is an administrator's.
+pub const ADMIN: u8 = 1;
+/// The account is no more: its record is a tombstone, which keeps older ones from coming back.
+pub const DELETED: u8 = 2;
+
+impl AccountBody {
+    /// Whether it is a tombstone.
+    pub fn is_deleted(&self) -> bool {
+        self.flags & DELETED != 0
+    }
+
+    /// Whether it is an administrator's.
+    pub fn is_admin(&self) -> bool {
+        self.flags & ADMIN != 0
+    }
 }
 
 /// An account, signed by its home.
@@ -244,7 +263,8 @@ impl Record {
         let record: Self = postcard::from_bytes(encoded).map_err(|_| BadRecord::Malformed)?;
         let within = match &record {
             Self::Node(node) => node.body.addresses.len() <= MAX_ADDRESSES,
-            Self::Account(account) => !account.body.devices.is_empty(),
+            // a tombstone is small, and nobody is attached to it
+            Self::Account(account) => !account.body.is_deleted() || account.body.devices.is_empty(),
             Self::Attachment(_) => true,
         };
         if within && record.encode() == encoded { Ok(record) } else { Err(BadRecord::Malformed) }

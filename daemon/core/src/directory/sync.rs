@@ -7,10 +7,11 @@
 //! Cost: 2 KiB for the digest, then for a difference of D records in a directory of R about
 //! min(D, 256) · R/256 · 16 bytes of items, and the D records.
 
-use serde::{Deserialize, Serialize};
-
 use super::Directory;
 use super::record::{Key, Record};
+use crate::id::{DeviceId, NodeId};
+use crate::name::Address;
+use crate::wire::node::Item;
 
 /// How many sums a digest has.
 pub const BUCKETS: usize = 256;
@@ -30,9 +31,16 @@ fn bucket(hash: u64) -> u8 {
 }
 
 impl Digest {
-    pub(super) fn replace(&mut self, key: &Key, old: Option<u64>, new: u64) {
-        let sum = &mut self.0[usize::from(bucket(key.hash()))];
+    /// Replaces a version by another one under the key with this hash.
+    pub(super) fn replace(&mut self, hash: u64, old: Option<u64>, new: u64) {
+        let sum = &mut self.0[usize::from(bucket(hash))];
         *sum = sum.wrapping_sub(old.unwrap_or(0)).wrapping_add(new);
+    }
+
+    /// All of it in 32 bits, for datagrams: shows by chance that two directories are the same once in 2³².
+    pub fn summary(&self) -> u32 {
+        let sum = self.0.iter().fold(0u64, |sum, bucket| sum.wrapping_add(*bucket));
+        (sum >> 32) as u32 ^ sum as u32
     }
 
     /// As it travels: 2,048 bytes, big-endian.
@@ -58,13 +66,27 @@ impl Digest {
     }
 }
 
-/// One record in a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
-    /// [`Key::hash`]
-    pub key: u64,
-    /// [`Record::version`]
-    pub version: u64,
+/// A record's hashes and where it is kept.
+struct Stamp<'a> {
+    item: Item,
+    place: Place<'a>,
+}
+
+/// A [`Key`] that is not a copy.
+enum Place<'a> {
+    Node(NodeId),
+    Account(&'a Address),
+    Attachment(&'a Address, DeviceId),
+}
+
+impl Place<'_> {
+    fn key(&self) -> Key {
+        match self {
+            Self::Node(id) => Key::Node(*id),
+            Self::Account(address) => Key::Account((*address).clone()),
+            Self::Attachment(address, device) => Key::Attachment((*address).clone(), *device),
+        }
+    }
 }
 
 /// What to do about a difference.
@@ -82,24 +104,23 @@ impl Directory {
         &self.digest
     }
 
-    /// Every key with its version, in an order that can be merged.
-    fn stamps(&self) -> impl Iterator<Item = (Key, u64)> {
-        let nodes = self.nodes.iter().map(|(id, e)| (Key::Node(*id), e.version));
-        let accounts = self.accounts.iter().map(|(address, e)| (Key::Account(address.clone()), e.version));
+    /// Everything, as far as comparing looks at it, in an order that can be merged.
+    fn stamps(&self) -> impl Iterator<Item = Stamp<'_>> {
+        let stamp = |hash, version, place| Stamp { item: Item { key: hash, version }, place };
+        let nodes = self.nodes.iter().map(move |(id, e)| stamp(e.hash, e.version, Place::Node(*id)));
+        let accounts =
+            self.accounts.iter().map(move |(address, e)| stamp(e.hash, e.version, Place::Account(address)));
         let attachments = self
             .attachments
             .iter()
-            .map(|((address, device), e)| (Key::Attachment(address.clone(), *device), e.version));
+            .map(move |((address, device), e)| stamp(e.hash, e.version, Place::Attachment(address, *device)));
         nodes.chain(accounts).chain(attachments)
     }
 
     /// The items of some buckets.
     pub fn items(&self, buckets: &[u8]) -> Vec<Item> {
         let wanted = bitmap(buckets);
-        self.stamps()
-            .map(|(key, version)| Item { key: key.hash(), version })
-            .filter(|item| wanted[usize::from(bucket(item.key))])
-            .collect()
+        self.stamps().map(|stamp| stamp.item).filter(|item| wanted[usize::from(bucket(item.key))]).collect()
     }
 
     /// Compares the other side's items of some buckets with ours: what differs goes both ways, and each side
@@ -110,8 +131,7 @@ impl Directory {
         theirs.sort_unstable_by_key(|item| item.key);
         let mut matched = vec![false; theirs.len()];
         let mut difference = Difference::default();
-        for (key, version) in self.stamps() {
-            let hash = key.hash();
+        for Stamp { item: Item { key: hash, version }, place } in self.stamps() {
             if !wanted[usize::from(bucket(hash))] {
                 continue;
             }
@@ -119,11 +139,11 @@ impl Directory {
                 Ok(at) => {
                     matched[at] = true;
                     if theirs[at].version != version {
-                        difference.send.push(key);
+                        difference.send.push(place.key());
                         difference.want.push(hash);
                     }
                 }
-                Err(_) => difference.send.push(key),
+                Err(_) => difference.send.push(place.key()),
             }
         }
         difference
@@ -136,12 +156,13 @@ impl Directory {
     pub fn wanted(&self, hashes: &[u64]) -> Vec<Key> {
         let mut hashes = hashes.to_vec();
         hashes.sort_unstable();
-        self.stamps().map(|(key, _)| key).filter(|key| hashes.binary_search(&key.hash()).is_ok()).collect()
+        let asked_for = |stamp: &Stamp<'_>| hashes.binary_search(&stamp.item.key).is_ok();
+        self.stamps().filter(asked_for).map(|stamp| stamp.place.key()).collect()
     }
 
     /// Every key, in an order that can be merged: for a side that has nothing yet.
     pub fn keys(&self) -> Vec<Key> {
-        self.stamps().map(|(key, _)| key).collect()
+        self.stamps().map(|stamp| stamp.place.key()).collect()
     }
 }
 

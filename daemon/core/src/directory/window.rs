@@ -1,13 +1,46 @@
 //! What one page looks at: the people that match a search, who is here first, and how that window changes.
 
-use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Directory;
 use super::record::Account;
 use crate::id::NodeId;
 use crate::name::Address;
+use crate::sorted::Map;
 use crate::wire::page::{MAX_SEARCH, MAX_WINDOW, NodeInfo, Notice, Person};
+
+/// Everybody, in the order in which pages show them. Gathered once for all windows of a round: sorting and
+/// looking up who is here is the dear part, and the same for all.
+#[derive(Debug)]
+pub struct Everybody<'a> {
+    directory: &'a Directory,
+    people: Vec<Entry<'a>>,
+}
+
+#[derive(Debug)]
+struct Entry<'a> {
+    here: bool,
+    /// The display name in lower case, by which it is sorted and searched.
+    display: String,
+    address: Address,
+    account: &'a Account,
+}
+
+impl<'a> Everybody<'a> {
+    /// Who is in the directory, and who of them is here, at nodes that `alive` says are members.
+    pub fn gather(directory: &'a Directory, alive: impl Fn(&NodeId) -> bool) -> Self {
+        let entry = |account: &'a Account| {
+            let address = account.address();
+            let here = directory.here(&address, &alive).next().is_some();
+            Entry { here, display: account.body.display.as_str().to_lowercase(), address, account }
+        };
+        let mut people: Vec<Entry<'a>> = directory.accounts().map(entry).collect();
+        people.sort_unstable_by(|a, b| {
+            (!a.here, &a.display, &a.address).cmp(&(!b.here, &b.display, &b.address))
+        });
+        Self { directory, people }
+    }
+}
 
 /// A page's watch, with a hash of each person as it was last sent. At most [`MAX_WINDOW`] of them.
 #[derive(Debug)]
@@ -20,7 +53,7 @@ pub struct Window {
 
 #[derive(Debug)]
 struct Sent {
-    people: BTreeMap<Address, u64>,
+    people: Map<Address, u64>,
     order: u64,
     total: u32,
     here: u32,
@@ -39,27 +72,25 @@ impl Window {
     /// What the page must be told now, if anything.
     pub fn update(
         &mut self,
-        directory: &Directory,
+        everybody: &Everybody<'_>,
         you: &Address,
         alive: impl Fn(&NodeId) -> bool,
     ) -> Option<Notice> {
-        let mut matching: Vec<(&Account, bool)> = directory
-            .accounts()
-            .filter(|account| self.matches(directory, account))
-            .map(|account| (account, directory.here(&account.address(), &alive).next().is_some()))
-            .collect();
-        let total = matching.len() as u32;
-        let here = matching.iter().filter(|(_, here)| *here).count() as u32;
-        matching.sort_by_cached_key(|(account, here)| {
-            (!here, account.body.display.as_str().to_lowercase(), account.address())
-        });
-        matching.truncate(self.limit);
-        let order: Vec<Address> = matching.iter().map(|(account, _)| account.address()).collect();
+        let directory = everybody.directory;
+        let (mut total, mut here, mut matching) = (0, 0, Vec::new());
+        for entry in everybody.people.iter().filter(|entry| self.matches(directory, entry)) {
+            total += 1;
+            here += u32::from(entry.here);
+            if matching.len() < self.limit {
+                matching.push(entry);
+            }
+        }
+        let order: Vec<Address> = matching.iter().map(|entry| entry.address.clone()).collect();
         let old = self.sent.take();
         let mut changed = Vec::new();
-        let mut hashes = BTreeMap::new();
-        for (account, _) in &matching {
-            let person = person(directory, account, you, &alive);
+        let mut hashes = Map::new();
+        for entry in &matching {
+            let person = person(directory, entry.account, you, &alive);
             let hash = hash(&person);
             let same = old.as_ref().is_some_and(|old| old.people.get(&person.address) == Some(&hash));
             hashes.insert(person.address.clone(), hash);
@@ -84,11 +115,11 @@ impl Window {
         notice.map(|(gone, order)| Notice::People { watch, reset, total, here, people: changed, gone, order })
     }
 
-    fn matches(&self, directory: &Directory, account: &Account) -> bool {
+    fn matches(&self, directory: &Directory, entry: &Entry<'_>) -> bool {
         self.text.is_empty()
-            || account.body.name.as_str().contains(&self.text)
-            || account.body.display.as_str().to_lowercase().contains(&self.text)
-            || directory.node_name(&account.body.home).contains(&self.text)
+            || entry.address.name.as_str().contains(&self.text)
+            || entry.display.contains(&self.text)
+            || directory.node_name(&entry.address.home).contains(&self.text)
     }
 }
 

@@ -6,21 +6,25 @@
 //! node records of the directory; members without one are kept but can be neither heard nor spoken to, and
 //! are reported by [`Output::Unknown`], so that the node can ask for their record.
 //!
+//! Bounds: [`MAX_STRANGERS`] members without a record, [`MAX_BACKLOG`] records that wait to ride along. Members
+//! with a record are bounded by the directory.
+//!
 //! **Detection time**: a dead member is probed within about 2 periods, suspected at the end of that period,
-//! and declared dead [`SUSPECT`] later: 12 s typically, 20 s at worst at 100 nodes with 5 % loss.
+//! and declared dead [`SUSPECT`] later: 14 s typically, 20 s at worst at 100 nodes with 5 % loss.
 
 pub mod seal;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::rc::Rc;
 use std::time::Duration;
 
 use foca::{
-    BroadcastHandler, Config, Foca, Identity, Invalidates, OwnedNotification, PeriodicParams, PostcardCodec,
-    Timer,
+    BroadcastHandler, Codec, Config, Foca, Header, Identity, Invalidates, Message, OwnedNotification,
+    PeriodicParams, PostcardCodec, Timer,
 };
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -29,21 +33,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 use crate::id::NodeId;
+use crate::sorted::Map;
 
 /// How often one member is probed.
-pub const PROBE_PERIOD: Duration = Duration::from_millis(2_000);
+pub const PROBE_PERIOD: Duration = Duration::from_millis(3_000);
 /// How long a direct answer may take before others are asked to try: two radio hops with retries.
-pub const PROBE_RTT: Duration = Duration::from_millis(700);
+pub const PROBE_RTT: Duration = Duration::from_millis(900);
 /// How long a suspect may refute before it is declared dead.
 pub const SUSPECT: Duration = Duration::from_secs(8);
 /// Stated bound on the time until a death is known everywhere, up to 100 nodes.
 pub const DETECTION: Duration = Duration::from_secs(20);
+/// The same for up to 1,000 nodes.
+pub const DETECTION_CITY: Duration = Duration::from_secs(30);
+/// How soon an announce that nothing came of is sent again, doubled each time, and how often.
+const JOIN_AGAIN: (Duration, u8) = (Duration::from_secs(2), 6);
+/// Most nodes that are being announced to; to a further one the announce is sent once.
+const MAX_JOINING: usize = 64;
+/// How long news waits for more news before it is sent on, and how long the next round waits: a record crosses a
+/// city in a few of these, and a quiet mesh sends nothing.
+const NEWS_DELAY: (Duration, Duration) = (Duration::from_millis(25), Duration::from_millis(120));
+/// Bytes of the summary of the sender's directory that end every datagram.
+const SUMMARY: usize = 4;
 /// Largest datagram: fits the smallest IPv6 MTU (1,280) with its headers.
 pub const MAX_DATAGRAM: usize = 1_232;
 /// Largest record that can ride along: what a datagram holds beside a header with two identities.
 pub const MAX_ITEM: usize = 1_000;
 /// Most records waiting to ride along; above it the oldest news waits for the comparison over links instead.
 pub const MAX_BACKLOG: usize = 256;
+
+/// Most members that others speak of and whose records we do not have. Further ones are not told to foca, which
+/// has no bound of its own: one hostile member could invent them by the thousand.
+pub const MAX_STRANGERS: usize = 512;
+/// How long foca remembers a dead member.
+const REMEMBER: Duration = Duration::from_secs(3_600);
+/// A stranger of whom nobody has spoken for so long is forgotten by foca too: alive it would have been spoken
+/// of, and dead it is over [`REMEMBER`].
+const STRANGER: Duration = Duration::from_secs(2 * 3_600);
+/// How often strangers are looked through at most.
+const SWEEP: Duration = Duration::from_secs(60);
 
 /// The first 8 bytes of a node id: what fits a datagram. Finding another key for the same 8 bytes takes 2⁶⁴
 /// tries, and would still need the victim's record to be forgotten everywhere first.
@@ -157,6 +184,8 @@ pub enum Output {
     Arrived(Vec<u8>),
     /// Somebody whose record we do not have speaks to us, or is spoken of.
     Unknown(Option<SocketAddr>),
+    /// The directory of this member is not ours: news is on its way, or was missed.
+    Differs(NodeId),
     /// Our generation changed: others must learn it, and it should survive a restart.
     Generation(u16),
 }
@@ -178,6 +207,8 @@ pub struct Counters {
     pub forged: u32,
     /// Authentic, but foca could not read it.
     pub unreadable: u32,
+    /// Members that were not let in because too many have no record.
+    pub strangers: u32,
     /// Records that were too large or too many to ride along.
     pub not_spread: u32,
 }
@@ -187,9 +218,21 @@ pub struct Gossip {
     secret: x25519_dalek::StaticSecret,
     foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
     arrived: Rc<RefCell<Vec<Vec<u8>>>>,
-    peers: BTreeMap<Short, Peer>,
-    timers: BTreeMap<(Time, u32), Timer<Member>>,
+    peers: Map<Short, Peer>,
+    /// Members without a record, and when they were last spoken of.
+    strangers: Map<Short, Time>,
+    strangers_swept: Time,
+    timers: Map<(Time, u32), Timer<Member>>,
+    /// The timer that forgets a dead member, of which foca starts another one whenever it hears of a newer
+    /// generation: only the last has something to do.
+    removals: Map<Short, (Time, u32)>,
     timer_count: u32,
+    /// Nodes that were announced to and are no members yet: when to try again, and how often it was tried.
+    joining: Map<Short, (Time, u8, Member)>,
+    summary: u32,
+    /// When the next round of news is due, and when the last one was.
+    news_at: Option<Time>,
+    news_last: Option<Time>,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
@@ -211,9 +254,16 @@ impl Gossip {
             secret: secret.into(),
             foca: Foca::with_custom_broadcast(identity, config(), rng, PostcardCodec, mailbox),
             arrived,
-            peers: BTreeMap::new(),
-            timers: BTreeMap::new(),
+            peers: Map::new(),
+            strangers: Map::new(),
+            strangers_swept: Time::ZERO,
+            timers: Map::new(),
+            removals: Map::new(),
             timer_count: 0,
+            joining: Map::new(),
+            summary: 0,
+            news_at: None,
+            news_last: None,
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
@@ -246,6 +296,7 @@ impl Gossip {
                 peer.addresses = addresses;
             }
             None => {
+                self.strangers.remove(&short(id));
                 self.peers.insert(short(id), Peer { id, agreement, key: None, address: first, addresses });
                 // foca may have known it for longer than we could hear it
                 if self.is_alive(id) {
@@ -267,21 +318,60 @@ impl Gossip {
         self.peers.get(&short(id)).filter(|peer| peer.id == id).map(|peer| peer.address)
     }
 
-    /// Asks a node that a link has just been opened to for membership.
+    /// Asks a node that a link has just been opened to for membership, and again when nothing comes of it: a
+    /// datagram is lost easily, and two halves of a mesh may hang on this one.
     pub fn join(&mut self, now: Time, id: NodeId, generation: u16) {
+        let member = Member { short: short(id), generation };
+        if self.joining.len() < MAX_JOINING || self.joining.contains_key(&member.short) {
+            self.joining.insert(member.short, (now + JOIN_AGAIN.0, 1, member));
+        }
+        self.announce(now, member);
+    }
+
+    fn announce(&mut self, now: Time, member: Member) {
         let mut effects = Effects::default();
-        let _ = self.foca.announce(Member { short: short(id), generation }, &mut effects);
+        let _ = self.foca.announce(member, &mut effects);
         self.carry_out(now, effects);
     }
 
-    /// Lets a record ride along with membership datagrams.
-    pub fn spread(&mut self, record: &[u8]) {
+    /// Announces again to those who are no members yet.
+    fn join_again(&mut self, now: Time) {
+        let due: Vec<Short> =
+            self.joining.iter().filter(|(_, (at, ..))| *at <= now).map(|(short, _)| *short).collect();
+        for short in due {
+            let alive = self.foca.iter_members().any(|member| member.id().short == short);
+            let Some((at, tries, member)) = self.joining.get_mut(&short).filter(|_| !alive) else {
+                self.joining.remove(&short);
+                continue;
+            };
+            if *tries >= JOIN_AGAIN.1 {
+                self.joining.remove(&short);
+                continue;
+            }
+            *at = now + JOIN_AGAIN.0 * (1 << *tries);
+            *tries += 1;
+            let member = *member;
+            self.announce(now, member);
+        }
+    }
+
+    /// Lets a record ride along with membership datagrams, and sends it to some members soon.
+    pub fn spread(&mut self, now: Time, record: &[u8]) {
         if record.len() > MAX_ITEM || self.foca.custom_broadcast_backlog() >= MAX_BACKLOG {
             self.counters.not_spread = self.counters.not_spread.wrapping_add(1);
             return;
         }
         // the only error is that of our own mailbox, which has none
         let _ = self.foca.add_broadcast(record);
+        if self.news_at.is_none() {
+            let again = self.news_last.map_or(now, |last| last + NEWS_DELAY.1);
+            self.news_at = Some(again.max(now + NEWS_DELAY.0));
+        }
+    }
+
+    /// What our datagrams say of our directory, so that each probe shows whether two nodes know the same.
+    pub fn set_summary(&mut self, summary: u32) {
+        self.summary = summary;
     }
 
     /// A datagram came in. Everything that is not from a known node with its pair key is dropped before foca
@@ -301,13 +391,19 @@ impl Gossip {
             self.counters.forged = self.counters.forged.wrapping_add(1);
             return;
         };
+        let Some((payload, summary)) = payload.split_last_chunk::<SUMMARY>() else {
+            self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
+            return;
+        };
+        let differs = (u32::from_be_bytes(*summary) != self.summary).then_some(peer.id);
         self.counters.received = self.counters.received.wrapping_add(1);
         if peer.addresses.contains(&from) {
             peer.address = from;
         }
         let mut effects = Effects::default();
         let before = self.generation();
-        let read = self.foca.handle_data(payload, &mut effects);
+        let payload = self.without_strangers(now, payload);
+        let read = self.foca.handle_data(&payload, &mut effects);
         if read.is_err_and(|error| !matches!(error, foca::Error::DataFromOurselves)) {
             self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
         }
@@ -317,22 +413,38 @@ impl Gossip {
         self.carry_out(now, effects);
         let arrived = core::mem::take(&mut *self.arrived.borrow_mut());
         self.outputs.extend(arrived.into_iter().map(Output::Arrived));
+        self.outputs.extend(differs.map(Output::Differs));
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
-            let timer = entry.remove();
+        while self.timers.first_key_value().is_some_and(|(place, _)| place.0 <= now)
+            && let Some((place, timer)) = self.timers.pop_first()
+        {
+            if let Timer::RemoveDown(member) = &timer
+                && self.removals.get(&member.short) == Some(&place)
+            {
+                self.removals.remove(&member.short);
+            }
             let mut effects = Effects::default();
             // foca's errors here mean a timer that came late; it goes on by itself
             let _ = self.foca.handle_timer(timer, &mut effects);
+            self.carry_out(now, effects);
+        }
+        self.join_again(now);
+        if self.news_at.is_some_and(|at| at <= now) {
+            (self.news_at, self.news_last) = (None, Some(now));
+            let mut effects = Effects::default();
+            let _ = self.foca.gossip(&mut effects);
             self.carry_out(now, effects);
         }
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.first_key_value().map(|((at, _), _)| *at)
+        let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
+        let join = self.joining.values().map(|(at, ..)| *at).min();
+        [timer, self.news_at, join].into_iter().flatten().min()
     }
 
     /// What is to be done next.
@@ -372,10 +484,63 @@ impl Gossip {
         &self.counters
     }
 
+    /// Takes those members out of a payload of which there are too many already. What does not read is left
+    /// to foca, which refuses it.
+    fn without_strangers<'a>(&mut self, now: Time, payload: &'a [u8]) -> Cow<'a, [u8]> {
+        let mut rest = payload;
+        let Ok(header): Result<Header<Member>, _> = PostcardCodec.decode_header(&mut rest) else {
+            return payload.into();
+        };
+        let head = &payload[..payload.len() - rest.len()];
+        let Some((count, mut rest)) = rest.split_first_chunk::<2>() else { return payload.into() };
+        if header.message == Message::Broadcast {
+            return payload.into();
+        }
+        let (mut kept, mut members) = (0u16, Vec::new());
+        for _ in 0..u16::from_be_bytes(*count) {
+            let before = rest;
+            let Ok(member): Result<foca::Member<Member>, _> = PostcardCodec.decode_member(&mut rest) else {
+                return payload.into();
+            };
+            if self.admits(now, member.id().short) {
+                kept += 1;
+                members.extend_from_slice(&before[..before.len() - rest.len()]);
+            } else {
+                self.counters.strangers = self.counters.strangers.wrapping_add(1);
+            }
+        }
+        if kept == u16::from_be_bytes(*count) {
+            return payload.into();
+        }
+        [head, &kept.to_be_bytes(), &members, rest].concat().into()
+    }
+
+    /// Whether foca may hear of a member.
+    fn admits(&mut self, now: Time, member: Short) -> bool {
+        if member == self.foca.identity().short || self.peers.contains_key(&member) {
+            return true;
+        }
+        if self.strangers.len() >= MAX_STRANGERS && now >= self.strangers_swept + SWEEP {
+            self.strangers_swept = now;
+            self.strangers.retain(|_, spoken_of| *spoken_of + STRANGER > now);
+        }
+        if self.strangers.len() < MAX_STRANGERS || self.strangers.contains_key(&member) {
+            self.strangers.insert(member, now);
+            return true;
+        }
+        false
+    }
+
     fn carry_out(&mut self, now: Time, effects: Effects) {
         for (after, timer) in effects.timers {
             self.timer_count = self.timer_count.wrapping_add(1);
-            self.timers.insert((now + after, self.timer_count), timer);
+            let place = (now + after, self.timer_count);
+            if let Timer::RemoveDown(member) = &timer
+                && let Some(before) = self.removals.insert(member.short, place)
+            {
+                self.timers.remove(&before);
+            }
+            self.timers.insert(place, timer);
         }
         for change in effects.changes {
             let (member, up) = match change {
@@ -393,7 +558,7 @@ impl Gossip {
         for (to, data) in effects.sends {
             let Some(peer) = self.peers.get_mut(&to.short) else { continue };
             let key = *peer.key.get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement));
-            let payload = key.seal(&data);
+            let payload = key.seal(&[&data[..], &self.summary.to_be_bytes()].concat());
             self.counters.sent = self.counters.sent.wrapping_add(1);
             self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
             self.outputs.push_back(Output::Send { to: peer.address, payload });
@@ -409,13 +574,13 @@ fn config() -> Config {
     Config {
         probe_period: PROBE_PERIOD,
         probe_rtt: PROBE_RTT,
-        num_indirect_probes: NonZeroUsize::MIN.saturating_add(2),
+        num_indirect_probes: NonZeroUsize::MIN.saturating_add(3),
         max_transmissions: NonZeroU8::MIN.saturating_add(9),
         suspect_to_down_after: SUSPECT,
-        remove_down_after: Some(Duration::from_secs(3_600)),
-        max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - 1),
+        remove_down_after: Some(REMEMBER),
+        max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - SUMMARY - 1),
         notify_down_members: true,
-        periodic_announce: some(30_000, 1),
+        periodic_announce: some(120_000, 1),
         periodic_announce_to_down_members: some(15_000, 2),
         periodic_gossip: some(300, 3),
     }

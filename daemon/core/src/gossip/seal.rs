@@ -9,7 +9,9 @@
 //! make an old datagram say nothing new.
 
 use ring::{digest, hmac};
-use x25519_dalek::{PublicKey, StaticSecret};
+use x25519_dalek::PublicKey;
+/// A node's X25519 secret.
+pub use x25519_dalek::StaticSecret as Secret;
 
 use super::Short;
 
@@ -35,7 +37,7 @@ pub fn sender(datagram: &[u8]) -> Option<(Short, &[u8])> {
 
 impl PairKey {
     /// Computes the key (6 ms on a router: once for each peer).
-    pub fn agree(secret: &StaticSecret, theirs: [u8; 32]) -> Self {
+    pub fn agree(secret: &Secret, theirs: [u8; 32]) -> Self {
         let shared = secret.diffie_hellman(&PublicKey::from(theirs));
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(PURPOSE);

@@ -48,3 +48,76 @@ fn a_datagram_with_any_byte_changed_is_dropped_and_counted() {
     assert_eq!(counters.malformed + counters.unknown_sender + counters.forged, datagram.len() as u32);
     assert!(right.is_empty());
 }
+
+/// What `left` is sent when `right` says this of others.
+fn hearsay(members: &[foca::Member<Member>]) -> Vec<u8> {
+    let member = |n: u8| Member { short: [n; 8], generation: 1 };
+    let header = Header { src: member(2), src_incarnation: 0, dst: member(1), message: Message::Gossip };
+    let mut payload = Vec::new();
+    PostcardCodec.encode_header(&header, &mut payload).unwrap();
+    payload.extend_from_slice(&(members.len() as u16).to_be_bytes());
+    for member in members {
+        PostcardCodec.encode_member(member, &mut payload).unwrap();
+    }
+    payload.extend_from_slice(&[0; SUMMARY]);
+    PairKey::agree(&[2; 32].into(), Gossip::agreement([1; 32])).seal(&payload)
+}
+
+#[test]
+fn a_member_that_buries_another_again_and_again_does_not_fill_the_memory() {
+    let (mut left, _, _, at_right) = pair();
+    let mut buried = 0;
+    for generation in 0..2_000 {
+        let dead = foca::Member::down(Member { short: [3; 8], generation });
+        left.handle_datagram(Time::ZERO, at_right, &hearsay(&[dead]));
+        buried = buried.max(left.timers.len());
+    }
+    assert_eq!((left.counters().received, left.counters().unreadable), (2_000, 0));
+    assert_eq!(left.removals.len(), 1);
+    assert!(buried < 10, "{buried} timers");
+    left.handle_timeout(REMEMBER);
+    assert!(left.removals.is_empty());
+}
+
+#[test]
+fn of_members_without_a_record_only_so_many_are_let_in() {
+    let (mut left, _, _, at_right) = pair();
+    for block in 0..100u8 {
+        let member = |n: u8| {
+            foca::Member::new(
+                Member { short: [9, block, n, 0, 0, 0, 0, 0], generation: 1 },
+                0,
+                foca::State::Alive,
+            )
+        };
+        let members: Vec<_> = (0..10).map(member).collect();
+        left.handle_datagram(Time::ZERO, at_right, &hearsay(&members));
+    }
+    assert_eq!(left.len(), MAX_STRANGERS + 1);
+    assert_eq!(left.counters().strangers as usize, 1_000 - MAX_STRANGERS);
+}
+
+#[test]
+fn an_announce_that_was_lost_is_sent_again() {
+    let (mut left, mut right, at_left, _) = pair();
+    left.join(Time::ZERO, NodeId([2; 16]), 1);
+    assert_eq!(sent(&mut left).len(), 1, "and is lost");
+    let again = left.poll_timeout().expect("it tries again");
+    left.handle_timeout(again);
+    for datagram in sent(&mut left) {
+        right.handle_datagram(again, at_left, &datagram);
+    }
+    assert!(right.is_alive(NodeId([1; 16])));
+}
+
+#[test]
+fn a_node_that_never_answers_is_not_announced_to_for_ever() {
+    let (mut left, ..) = pair();
+    left.join(Time::ZERO, NodeId([2; 16]), 1);
+    let mut sends = 0;
+    while let Some(at) = left.poll_timeout().filter(|at| *at < Duration::from_secs(3_600)) {
+        left.handle_timeout(at);
+        sends += sent(&mut left).len();
+    }
+    assert!((2..=6).contains(&sends), "{sends}");
+}

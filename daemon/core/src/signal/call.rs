@@ -1,18 +1,21 @@
 //! Calls: each end's view of each call, as `docs/protocol.md` section 7 describes it.
 //!
-//! An [`Calls`] holds the ends of the pages attached here. A call between two pages of one node has two ends
+//! [`Calls`] holds the ends of the pages attached here. A call between two pages of one node has two ends
 //! in it, which talk by the same frames as ends at different nodes. The node hands in what pages ask
 //! ([`Calls::invite`] …), frames from other nodes ([`Calls::handle_frame`]) and what became of sessions and
 //! nodes; it takes out frames to send and events to show.
 //!
 //! Bounds: [`MAX_CALLS`] a session, [`MAX_LEGS`] devices that ring, [`MAX_BACKLOG`] messages kept for an end
-//! that is away.
+//! that is away, [`MAX_BACKLOGS_BYTES`] of all that is kept.
 
-use std::collections::{BTreeMap, VecDeque};
+mod frames;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::Time;
-use crate::id::{CallId, DeviceId, NodeId};
+use crate::id::{CallId, NodeId};
+use crate::sorted::Map;
 use crate::wire::node::{CallBody, CallFrame, Device, Introduction};
 use crate::wire::page::{Candidate, Code, Description, Kind, Presence, Reason};
 
@@ -30,6 +33,13 @@ pub const MAX_CALLS: usize = 4;
 pub const MAX_LEGS: usize = 8;
 /// Most messages kept for an end that is away; further ones are dropped.
 pub const MAX_BACKLOG: usize = 32;
+/// Most bytes of them: the two largest descriptions and a talk.
+pub const MAX_BACKLOG_BYTES: usize = 80 * 1024;
+/// Most bytes of all that is kept.
+pub const MAX_BACKLOGS_BYTES: usize = 1024 * 1024;
+/// Most candidates that are shown to a page before it has answered: who rings must not be able to fill what a
+/// session may hold unconfirmed.
+pub const MAX_EARLY: u8 = 32;
 
 /// Names a session within this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,17 +127,24 @@ enum State {
 
 #[derive(Debug)]
 struct End {
-    caller: bool,
     own: Device,
     state: State,
     /// Whom it talks to: the caller for the callee, the one who answered for the caller.
     peer: Option<(Device, NodeId)>,
     deadline: Option<Time>,
     away: bool,
+    /// Candidates that came while it rang.
+    early: u8,
+    /// What waits for the other end while it is away, and how many bytes that is.
     backlog: VecDeque<CallBody>,
+    kept: usize,
 }
 
 impl End {
+    fn new(own: Device, state: State, peer: Option<(Device, NodeId)>, deadline: Option<Time>) -> Self {
+        Self { own, state, peer, deadline, away: false, early: 0, backlog: VecDeque::new(), kept: 0 }
+    }
+
     fn talks(&self) -> bool {
         matches!(self.state, State::Accepted | State::Connected)
     }
@@ -136,7 +153,7 @@ impl End {
 /// All ends of this node.
 #[derive(Debug, Default)]
 pub struct Calls {
-    ends: BTreeMap<(SessionId, CallId), End>,
+    ends: Map<(SessionId, CallId), End>,
     outputs: VecDeque<Output>,
 }
 
@@ -194,8 +211,7 @@ impl Calls {
         }
         let state = State::Inviting { legs };
         let deadline = Some(now + RING);
-        let end =
-            End { caller: true, own, state, peer: None, deadline, away: false, backlog: VecDeque::new() };
+        let end = End::new(own, state, None, deadline);
         self.ends.insert((session, call), end);
         Ok(())
     }
@@ -313,14 +329,12 @@ impl Calls {
         session: SessionId,
         own: Device,
         call: CallId,
-        caller: bool,
         peer: (Device, NodeId),
     ) -> Result<(), Code> {
         self.admit(session, call)?;
         let deadline = Some(now + NODE_GRACE);
         let state = State::Connected;
-        let end =
-            End { caller, own, state, peer: Some(peer), deadline, away: true, backlog: VecDeque::new() };
+        let end = End { away: true, ..End::new(own, state, Some(peer), deadline) };
         self.ends.insert((session, call), end);
         self.send_to_peer(session, call, CallBody::Restore);
         Ok(())
@@ -351,6 +365,13 @@ impl Calls {
         }
     }
 
+    /// A session's page has gone to another node, and takes its calls with it: nobody is told.
+    pub fn session_moved(&mut self, session: SessionId) {
+        for call in self.of_session(session) {
+            self.ends.remove(&(session, call));
+        }
+    }
+
     /// A frame could not be delivered.
     pub fn undeliverable(&mut self, now: Time, node: NodeId, frame: CallFrame) {
         let place = self
@@ -364,10 +385,10 @@ impl Calls {
             return;
         }
         self.peer_away(now, session, call);
-        let Some(end) = self.ends.get_mut(&(session, call)) else { return };
+        let Some(end) = self.ends.get(&(session, call)) else { return };
         let keep = !matches!(frame.body, CallBody::Restore | CallBody::Restored | CallBody::Presence(_));
-        if keep && end.peer.as_ref().is_some_and(|(_, at)| *at == node) && end.backlog.len() < MAX_BACKLOG {
-            end.backlog.push_back(frame.body);
+        if keep && end.peer.as_ref().is_some_and(|(_, at)| *at == node) {
+            self.keep(session, call, frame.body);
         }
     }
 
@@ -379,12 +400,13 @@ impl Calls {
         let inviting: Vec<(SessionId, CallId, Device)> = self
             .ends
             .iter()
-            .filter_map(|((session, call), end)| match &end.state {
-                State::Inviting { legs } => legs
-                    .iter()
-                    .find(|(_, at, leg)| *at == node && !matches!(leg, Leg::Refused(_)))
-                    .map(|(device, _, _)| (*session, *call, device.clone())),
-                _ => None,
+            .flat_map(|((session, call), end)| {
+                let legs = match &end.state {
+                    State::Inviting { legs } => legs.as_slice(),
+                    _ => &[],
+                };
+                let lost = legs.iter().filter(|(_, at, leg)| *at == node && !matches!(leg, Leg::Refused(_)));
+                lost.map(|(device, _, _)| (*session, *call, device.clone()))
             })
             .collect();
         for (session, call, device) in inviting {
@@ -413,177 +435,6 @@ impl Calls {
             let Some(end) = self.ends.get(&(session, call)) else { continue };
             let reason = if end.talks() { Reason::Left } else { Reason::TimedOut };
             self.stop(session, call, reason, reason);
-        }
-    }
-
-    // What other nodes say.
-
-    /// A frame from the node `from`. `session` is the page that it is for, if it is attached here; `attached`
-    /// says whether the directory knows the sending device at that node.
-    pub fn handle_frame(
-        &mut self,
-        now: Time,
-        from: NodeId,
-        frame: CallFrame,
-        session: Option<SessionId>,
-        attached: bool,
-    ) {
-        let CallFrame { call, from: device, to, body } = frame;
-        let Some(session) = session else {
-            match body {
-                CallBody::Invite(_) => {
-                    self.send(from, call, &to, &device, CallBody::Refuse(Reason::Unreachable));
-                }
-                CallBody::Restore => self.send(from, call, &to, &device, CallBody::NoSuchCall),
-                _ => {}
-            }
-            return;
-        };
-        if let CallBody::Invite(introduction) = body {
-            self.handle_invite(now, session, to, call, (device, from), introduction);
-            return;
-        }
-        let Some(end) = self.ends.get_mut(&(session, call)) else {
-            if body == CallBody::Restore {
-                self.send(from, call, &to, &device, CallBody::NoSuchCall);
-            }
-            return;
-        };
-        if let State::Inviting { legs } = &mut end.state {
-            let Some(leg) = legs.iter_mut().find(|(d, n, _)| *d == device && *n == from) else { return };
-            match body {
-                CallBody::Ringing => {
-                    leg.2 = Leg::Ringing;
-                    if legs.iter().filter(|(_, _, leg)| *leg == Leg::Ringing).count() == 1 {
-                        self.event(session, call, What::Ringing);
-                    }
-                }
-                CallBody::Accept(introduction) => {
-                    self.handle_accept(session, call, (device, from), introduction);
-                }
-                CallBody::Refuse(reason) => self.leg_refused(session, call, &device, reason),
-                _ => {}
-            }
-            return;
-        }
-        let known = match &mut end.peer {
-            Some((peer, node)) if *peer == device => {
-                if *node != from && attached && matches!(body, CallBody::Restore) {
-                    // the device has signed that it is attached there now
-                    *node = from;
-                }
-                *node == from
-            }
-            _ => false,
-        };
-        if !known {
-            return;
-        }
-        self.handle_talk(now, session, call, body);
-    }
-
-    fn handle_invite(
-        &mut self,
-        now: Time,
-        session: SessionId,
-        own: Device,
-        call: CallId,
-        peer: (Device, NodeId),
-        introduction: Introduction,
-    ) {
-        let rung_back = self.of_session(session).into_iter().find(|ours| {
-            self.ends.get(&(session, *ours)).is_some_and(|end| match &end.state {
-                State::Inviting { legs } => legs.iter().any(|(to, _, _)| to.address == peer.0.address),
-                _ => false,
-            })
-        });
-        let mut glare = false;
-        match rung_back {
-            // both ends compare the same two ids, so both keep the same call
-            Some(ours) if call < ours => {
-                self.stop(session, ours, Reason::Glare, Reason::Glare);
-                glare = true;
-            }
-            Some(_) => {
-                self.send(peer.1, call, &own, &peer.0, CallBody::Refuse(Reason::Glare));
-                return;
-            }
-            None => {}
-        }
-        if !self.of_session(session).is_empty() {
-            self.send(peer.1, call, &own, &peer.0, CallBody::Refuse(Reason::Busy));
-            return;
-        }
-        self.send(peer.1, call, &own, &peer.0, CallBody::Ringing);
-        let (from, node) = peer.clone();
-        let deadline = Some(now + RING_GUARD);
-        let end = End {
-            caller: false,
-            own,
-            state: State::Ringing,
-            peer: Some(peer),
-            deadline,
-            away: false,
-            backlog: VecDeque::new(),
-        };
-        self.ends.insert((session, call), end);
-        self.event(session, call, What::Incoming { from, node, introduction, glare });
-    }
-
-    fn handle_accept(
-        &mut self,
-        session: SessionId,
-        call: CallId,
-        by: (Device, NodeId),
-        introduction: Introduction,
-    ) {
-        let Some(end) = self.ends.get_mut(&(session, call)) else { return };
-        let own = end.own.clone();
-        let State::Inviting { legs } = core::mem::replace(&mut end.state, State::Accepted) else { return };
-        end.peer = Some(by.clone());
-        end.deadline = None;
-        for (device, node, leg) in legs {
-            if device != by.0 && !matches!(leg, Leg::Refused(_)) {
-                self.send(node, call, &own, &device, CallBody::Cancel(Reason::AnsweredElsewhere));
-            }
-        }
-        self.event(session, call, What::Accepted { by: by.0, node: by.1, introduction });
-    }
-
-    fn handle_talk(&mut self, now: Time, session: SessionId, call: CallId, body: CallBody) {
-        let Some(end) = self.ends.get_mut(&(session, call)) else { return };
-        let ringing = matches!(end.state, State::Ringing);
-        match body {
-            CallBody::Cancel(reason) if ringing => self.end(session, call, reason),
-            CallBody::Candidate(candidate) => self.event(session, call, What::Candidate(candidate)),
-            // the rest belongs to calls that were answered
-            _ if ringing => {}
-            CallBody::Connected => {
-                end.state = State::Connected;
-                self.event(session, call, What::Connected);
-            }
-            CallBody::Describe(kind, description) => {
-                self.event(session, call, What::Describe(kind, description));
-            }
-            CallBody::Message(text) => self.event(session, call, What::Message(text)),
-            CallBody::HangUp(reason) => self.end(session, call, reason),
-            CallBody::Presence(presence) => self.event(session, call, What::Peer(presence)),
-            CallBody::Restore => {
-                self.send_to_peer(session, call, CallBody::Restored);
-                self.peer_back(session, call);
-            }
-            CallBody::Restored => self.peer_back(session, call),
-            CallBody::NoSuchCall if end.away => {
-                // its node restarted, and its page may still come back; or it has hung up meanwhile
-                let soon = now + FORGOTTEN_GRACE;
-                end.deadline = Some(end.deadline.map_or(soon, |at| at.min(soon)));
-            }
-            CallBody::NoSuchCall => self.end(session, call, Reason::Left),
-            CallBody::Invite(_)
-            | CallBody::Ringing
-            | CallBody::Accept(_)
-            | CallBody::Refuse(_)
-            | CallBody::Cancel(_) => {}
         }
     }
 
@@ -625,13 +476,23 @@ impl Calls {
 
     /// Sends to the peer, or keeps it until the peer is back.
     fn tell_peer(&mut self, session: SessionId, call: CallId, body: CallBody) {
-        match self.ends.get_mut(&(session, call)) {
-            Some(end) if end.away => {
-                if end.backlog.len() < MAX_BACKLOG {
-                    end.backlog.push_back(body);
-                }
-            }
+        match self.ends.get(&(session, call)) {
+            Some(end) if end.away => self.keep(session, call, body),
             _ => self.send_to_peer(session, call, body),
+        }
+    }
+
+    /// Keeps what is for a peer that is away, as far as there is room.
+    fn keep(&mut self, session: SessionId, call: CallId, body: CallBody) {
+        let all: usize = self.ends.values().map(|end| end.kept).sum();
+        let Some(end) = self.ends.get_mut(&(session, call)) else { return };
+        let size = body.size();
+        if end.backlog.len() < MAX_BACKLOG
+            && end.kept + size <= MAX_BACKLOG_BYTES
+            && all + size <= MAX_BACKLOGS_BYTES
+        {
+            end.kept += size;
+            end.backlog.push_back(body);
         }
     }
 
@@ -699,21 +560,12 @@ impl Calls {
         }
         end.away = false;
         end.deadline = None;
+        end.kept = 0;
         let backlog = core::mem::take(&mut end.backlog);
         self.event(session, call, What::Peer(Presence::Back));
         for body in backlog {
             self.send_to_peer(session, call, body);
         }
-    }
-
-    /// Whether the end of this session made the call; for the control socket and tests.
-    pub fn is_caller(&self, session: SessionId, call: CallId) -> Option<bool> {
-        self.ends.get(&(session, call)).map(|end| end.caller)
-    }
-
-    /// The device at the other end of an answered call.
-    pub fn peer_device(&self, session: SessionId, call: CallId) -> Option<DeviceId> {
-        self.ends.get(&(session, call))?.peer.as_ref().map(|(device, _)| device.device)
     }
 }
 

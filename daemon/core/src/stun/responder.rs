@@ -39,6 +39,10 @@ pub struct Counters {
     pub too_fast: u32,
     /// Answers that the socket did not take (counted by the driver).
     pub unsent: u32,
+    /// Bytes of all datagrams that came, and of the answers sent (counted by the driver).
+    pub in_bytes: u64,
+    /// See `in_bytes`.
+    pub out_bytes: u64,
 }
 
 impl Counters {

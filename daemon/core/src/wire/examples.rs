@@ -12,7 +12,7 @@ fn examples(direction: &str) -> Vec<&'static str> {
 #[test]
 fn every_example_of_a_request_is_read_and_written_back() {
     let found = examples("to-node");
-    assert_eq!(found.len(), 17, "one example for each request");
+    assert_eq!(found.len(), 18, "one example for each request");
     for text in found {
         let request = Request::parse(text).unwrap_or_else(|failure| panic!("{text}: {failure:?}"));
         assert_eq!(serde_json::to_string(&request).unwrap(), text);

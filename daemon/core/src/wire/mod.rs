@@ -8,3 +8,5 @@ pub mod bytes;
 mod examples;
 pub mod node;
 pub mod page;
+#[cfg(test)]
+mod vectors;

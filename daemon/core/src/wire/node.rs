@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Point;
 use super::page::{Candidate, Description, Kind, Presence, Reason};
-use crate::directory::sync::Item;
 use crate::id::{CallId, DeviceId};
 use crate::name::{Address, Display};
 
@@ -46,6 +45,15 @@ pub enum Frame {
     Want(Vec<u64>),
     /// Signalling of a call.
     Call(Box<CallFrame>),
+}
+
+/// One record in a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// The hash of what identifies the record ([`crate::directory::record::Key::hash`]).
+    pub key: u64,
+    /// The hash of all of it ([`crate::directory::record::Record::version`]).
+    pub version: u64,
 }
 
 /// One device of one person.
@@ -112,6 +120,22 @@ pub enum CallBody {
     Restored,
     /// The sender has no such call.
     NoSuchCall,
+}
+
+impl CallBody {
+    /// About what it takes to keep it, in bytes.
+    pub fn size(&self) -> usize {
+        let text = match self {
+            Self::Invite(introduction) | Self::Accept(introduction) => introduction.description.sdp.len(),
+            Self::Describe(_, description) => description.sdp.len(),
+            Self::Candidate(Candidate { candidate, mid, .. }) => {
+                candidate.len() + mid.as_ref().map_or(0, String::len)
+            }
+            Self::Message(text) => text.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + text
+    }
 }
 
 impl Frame {

@@ -11,7 +11,7 @@ use log::LevelFilter;
 use truca_core::id::NodeId;
 
 use super::{
-    Config, Error, Limits, Overrides, Peer, Setting, Warning, node_name,
+    Config, Discovery, Error, Limits, Overrides, Peer, Setting, Warning, node_name,
     options::{self, Row, TABLE},
 };
 use crate::host::uci;
@@ -50,6 +50,7 @@ impl Draft {
                 log_level: LevelFilter::Info,
                 certificate: None,
                 mdns: false,
+                discovery: Discovery::default(),
                 limits: Limits { sessions: 0, accounts: 0, sessions_per_account: 0, page_rate: 0 },
                 peers: Vec::new(),
             },

@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Write as _,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
 
@@ -28,6 +28,8 @@ pub struct Row {
     pub allowed: &'static str,
     /// What it is for.
     pub help: &'static str,
+    /// Whether it is masked wherever it is shown.
+    pub secret: bool,
     /// Puts a value; `None` when it is not allowed.
     pub(super) put: fn(&mut Draft, &str) -> Option<()>,
     /// Empties a list.
@@ -43,9 +45,9 @@ impl Row {
     }
 }
 
-/// Expands to a row; the parts in brackets are for options with a flag and for lists.
+/// Expands to a row; the parts in brackets are for options with a flag, for lists, and for secrets.
 macro_rules! row {
-    ($section:literal $option:literal $([$flag:literal $word:literal])? = $default:literal, $allowed:literal, $help:literal, $put:expr $(, clear $clear:expr)?) => {
+    ($section:literal $option:literal $([$flag:literal $word:literal])? = $default:literal, $allowed:literal, $help:literal, $put:expr $(, clear $clear:expr)? $(, secret $secret:literal)?) => {
         Row {
             section: $section,
             option: $option,
@@ -54,6 +56,7 @@ macro_rules! row {
             default: $default,
             allowed: $allowed,
             help: $help,
+            secret: false $(|| $secret)?,
             put: $put,
             clear: row!(@clear $($clear)?),
         }
@@ -92,6 +95,40 @@ pub static TABLE: &[Row] = &[
         |d, v| path(v).map(|v| d.key = Some(v))),
     row!("discovery" "mdns" = "1", "1 or 0", "look for nodes by mDNS",
         |d, v| boolean(v).map(|v| d.config.mdns = v)),
+    row!("discovery" "umdns" = "1", "1 or 0", "ask OpenWrt's umdns what it has heard",
+        |d, v| boolean(v).map(|v| d.config.discovery.umdns = v)),
+    row!("discovery" "bmx6" = "1", "1 or 0", "look for routers and adverts at bmx6",
+        |d, v| boolean(v).map(|v| d.config.discovery.bmx6.0 = v)),
+    row!("discovery" "bmx6_dir" = "/var/run/bmx6", "a directory", "bmx6's run-time directory",
+        |d, v| path(v).map(|v| d.config.discovery.bmx6.1 = v)),
+    row!("discovery" "bmx7" = "1", "1 or 0", "look for routers and adverts at bmx7",
+        |d, v| boolean(v).map(|v| d.config.discovery.bmx7.0 = v)),
+    row!("discovery" "bmx7_dir" = "/var/run/bmx7", "a directory", "bmx7's run-time directory",
+        |d, v| path(v).map(|v| d.config.discovery.bmx7.1 = v)),
+    row!("discovery" "babeld" = "1", "1 or 0", "listen to babeld for routers",
+        |d, v| boolean(v).map(|v| d.config.discovery.babeld.0 = v)),
+    row!("discovery" "babeld_socket" = "[::1]:30003 [::1]:33123", "an address with a port", "where babeld's local socket may be",
+        |d, v| socket(v, None).map(|v| d.config.discovery.babeld.1.push(v)), clear |d| d.config.discovery.babeld.1.clear()),
+    row!("discovery" "shared_state" = "1", "1 or 0", "look for adverts in LibreMesh's shared state",
+        |d, v| boolean(v).map(|v| d.config.discovery.shared_state = v)),
+    row!("discovery" "olsr" = "1", "1 or 0", "ask olsrd (jsoninfo) for routers",
+        |d, v| boolean(v).map(|v| d.config.discovery.olsr.0 = v)),
+    row!("discovery" "olsr_socket" = "127.0.0.1:9090 [::1]:9090", "an address with a port", "where jsoninfo may be",
+        |d, v| socket(v, None).map(|v| d.config.discovery.olsr.1.push(v)), clear |d| d.config.discovery.olsr.1.clear()),
+    row!("discovery" "oonf" = "1", "1 or 0", "ask OONF's olsrd2 for routers",
+        |d, v| boolean(v).map(|v| d.config.discovery.oonf.0 = v)),
+    row!("discovery" "oonf_socket" = "127.0.0.1:2009 [::1]:2009", "an address with a port", "where olsrd2's telnet may be",
+        |d, v| socket(v, None).map(|v| d.config.discovery.oonf.1.push(v)), clear |d| d.config.discovery.oonf.1.clear()),
+    row!("discovery" "dns_domain" = "", "a domain name", "domain whose DNS names nodes (SRV `_truca._tcp`)",
+        |d, v| host(v).map(|v| d.config.discovery.dns_domains.push(v)), clear |d| d.config.discovery.dns_domains.clear()),
+    row!("discovery" "dns_server" = "", "an address, and its port if that is not 53", "name server to ask (default: those of the system)",
+        |d, v| socket(v, Some(53)).map(|v| d.config.discovery.dns_servers.push(v)), clear |d| d.config.discovery.dns_servers.clear()),
+    row!("discovery" "publish" = "1", "1 or 0", "tell others by bmx6, bmx7 and shared state",
+        |d, v| boolean(v).map(|v| d.config.discovery.publish = v)),
+    row!("discovery" "probe" = "1", "1 or 0", "try routers that do not say that they run Truca",
+        |d, v| boolean(v).map(|v| d.config.discovery.probe = v)),
+    row!("discovery" "avoid" = "", "an address or a network (10.1.0.0/16)", "network in which no node is ever looked for",
+        |d, v| network(v).map(|v| d.config.discovery.avoid.push(v)), clear |d| d.config.discovery.avoid.clear()),
     row!("limits" "sessions" = "512", "a number from 1 to 4096", "sessions at this node",
         |d, v| number(v, 1, 4096).map(|v| d.config.limits.sessions = v)),
     row!("limits" "accounts" = "2000", "a number from 1 to 20000", "accounts of this node",
@@ -156,6 +193,21 @@ fn boolean(text: &str) -> Option<bool> {
         "0" | "no" | "off" | "false" | "disabled" => Some(false),
         _ => None,
     }
+}
+
+/// An address with a port; without one, `port` when there is a usual one.
+fn socket(text: &str, port: Option<u16>) -> Option<SocketAddr> {
+    let usual = || Some(SocketAddr::new(address(text)?, port?));
+    text.parse().ok().or_else(usual).filter(|at: &SocketAddr| at.port() != 0)
+}
+
+/// An address, or one with a prefix length.
+fn network(text: &str) -> Option<(IpAddr, u8)> {
+    let (ip, length) = text.split_once('/').map_or((text, None), |(ip, length)| (ip, Some(length)));
+    let ip: IpAddr = ip.parse().ok()?;
+    let most = if ip.is_ipv4() { 32 } else { 128 };
+    let length = length.map_or(Some(most), |length| number(length, 0, most))?;
+    Some((ip, length as u8))
 }
 
 fn path(text: &str) -> Option<PathBuf> {

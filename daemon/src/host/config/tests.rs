@@ -17,7 +17,7 @@ fn over(settings: &[(&'static str, &str)], peers: &[&str]) -> Overrides {
         .iter()
         .map(|(flag, value)| Setting { flag, row: options::of_flag(flag).unwrap(), value: (*value).into() })
         .collect();
-    Overrides { file: None, settings, peers: peers.iter().map(|p| (*p).into()).collect() }
+    Overrides { file: None, settings, peers: peers.iter().map(|p| (*p).into()).collect(), ubus: None }
 }
 
 #[test]
@@ -183,4 +183,69 @@ fn the_reference_names_every_option() {
     let text = options::reference();
     assert_eq!(text.lines().count(), TABLE.len() + 2);
     assert!(text.contains("| `node` | `listen` (list) | 0.0.0.0 :: | an IPv4 or IPv6 address |"));
+}
+
+/// What the words of `Row::allowed` mean to a program that checks values.
+fn kind(row: &Row) -> serde_json::Value {
+    let allowed = row.allowed;
+    let bounds = allowed.split_once(" from ").and_then(|(_, rest)| rest.split_once(" to "));
+    if allowed == "1 or 0" {
+        return serde_json::json!({"type": "boolean"});
+    }
+    if let Some((least, rest)) = bounds {
+        let most: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let number = |text: &str| text.parse::<u32>().unwrap();
+        return serde_json::json!({
+            "type": "number", "min": number(least), "max": number(&most), "zero": rest.contains("or 0"),
+        });
+    }
+    match allowed.split_once(" or ") {
+        Some((words, last)) if words.contains(", ") && !last.contains(' ') => {
+            let words: Vec<&str> = words.split(", ").chain([last]).collect();
+            serde_json::json!({"type": "word", "words": words})
+        }
+        _ => serde_json::json!({"type": "string"}),
+    }
+}
+
+#[test]
+fn the_document_is_the_table() {
+    let rows: Vec<serde_json::Value> = TABLE
+        .iter()
+        .map(|row| {
+            let mut entry = serde_json::json!({
+                "section": row.section, "option": row.option, "list": row.list, "default": row.default,
+                "allowed": row.allowed, "help": row.help, "secret": row.secret,
+            });
+            entry.as_object_mut().unwrap().extend(kind(row).as_object().unwrap().clone());
+            entry
+        })
+        .collect();
+    crate::documents::check("options.json", &serde_json::json!({ "options": rows }));
+}
+
+#[test]
+fn what_the_document_calls_a_type_is_what_is_taken() {
+    let takes = |row: &Row, value: &str| (row.put)(&mut Draft::new(), value).is_some();
+    for row in TABLE {
+        let kind = kind(row);
+        let name = format!("{} {}", row.section, row.option);
+        match kind["type"].as_str().unwrap() {
+            "number" => {
+                let (least, most) = (kind["min"].as_u64().unwrap(), kind["max"].as_u64().unwrap());
+                assert!(takes(row, &least.to_string()) && takes(row, &most.to_string()), "{name}");
+                assert!(!takes(row, &(most + 1).to_string()) && !takes(row, "-1"), "{name}");
+                assert_eq!(takes(row, "0"), least == 0 || kind["zero"].as_bool().unwrap(), "{name}");
+                assert!(least < 2 || !takes(row, &(least - 1).to_string()), "{name}");
+            }
+            "boolean" => assert!(takes(row, "1") && takes(row, "off") && !takes(row, "2"), "{name}"),
+            "word" => {
+                for word in kind["words"].as_array().unwrap() {
+                    assert!(takes(row, word.as_str().unwrap()), "{name} {word}");
+                }
+                assert!(!takes(row, "none of them"), "{name}");
+            }
+            _ => assert!(!takes(row, ""), "{name}"),
+        }
+    }
 }

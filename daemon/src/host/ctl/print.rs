@@ -18,8 +18,19 @@ const MEMBERS: Columns = &[
     ("SOURCE", "source"),
     ("ID", "id"),
 ];
-const ACCOUNTS: Columns =
-    &[("ADDRESS", "address"), ("NAME", "display"), ("DEVICES", "devices"), ("HERE", "here"), ("AT", "at")];
+const ACCOUNTS: Columns = &[
+    ("ADDRESS", "address"),
+    ("NAME", "display"),
+    ("ADMIN", "admin"),
+    ("DEVICES", "devices"),
+    ("HERE", "here"),
+    ("AT", "at"),
+];
+const SESSIONS: Columns =
+    &[("ID", "id"), ("ADDRESS", "address"), ("NAME", "display"), ("FOR", "age_s"), ("ATTACHED", "attached")];
+const BANS: Columns = &[("WHOM", "id"), ("REFUSED", "refused"), ("WHY", "reason")];
+const REPORTS: Columns = &[("ABOUT", "about"), ("BY", "by"), ("AGE", "age_s"), ("REASON", "reason")];
+const DECISIONS: Columns = &[("DECISION", "code"), ("ADDRESSES", "addresses"), ("WHY", "text")];
 const LINKS: Columns = &[
     ("NAME", "name"),
     ("REMOTE", "remote"),
@@ -29,9 +40,28 @@ const LINKS: Columns = &[
     ("OUT", "out_bytes"),
     ("ID", "id"),
 ];
+const SOURCES: Columns = &[
+    ("SOURCE", "source"),
+    ("STATE", "state"),
+    ("ADDRESSES", "addresses"),
+    ("READ", "read"),
+    ("MALFORMED", "malformed"),
+    ("SKIPPED", "skipped"),
+    ("LAST", "last"),
+];
+const CANDIDATES: Columns = &[
+    ("ADDRESS", "address"),
+    ("FROM", "sources"),
+    ("TOLD", "told"),
+    ("REACHED", "reached"),
+    ("FAILURES", "failures"),
+    ("NEXT", "due_s"),
+    ("ID", "id"),
+];
 
 /// What of a status comes first, from what people look for to what is for experts; the rest follows.
 const STATUS: &[&str] = &[
+    "warnings",
     "node",
     "version",
     "uptime_s",
@@ -51,14 +81,26 @@ const STATUS: &[&str] = &[
 
 /// The answer to a command as text that ends with a line end.
 pub fn print(command: &str, answer: &Value) -> String {
-    let list = |columns, none: &str| match answer[command].as_array() {
+    let list = |field: &str, columns, none: &str| match answer[field].as_array() {
         Some(rows) if !rows.is_empty() => table(columns, rows),
         _ => format!("{none}\n"),
     };
     match command {
-        "members" => list(MEMBERS, "No other node is known."),
-        "accounts" => list(ACCOUNTS, "Nobody has an account here yet."),
-        "links" => list(LINKS, "No link is open."),
+        "members" => list(command, MEMBERS, "No other node is known."),
+        "accounts" => list(command, ACCOUNTS, "Nobody has an account here yet."),
+        "links" => list(command, LINKS, "No link is open."),
+        "sessions" => list(command, SESSIONS, "Nobody is signed in here."),
+        "bans" => list(command, BANS, "Nobody is kept out."),
+        "reports" => list(command, REPORTS, "Nobody has reported anything."),
+        "ice" => list("decisions", DECISIONS, "Nothing was decided."),
+        "ban" | "unban" | "account_delete" | "reload" => "Done.\n".into(),
+        "discovery" => {
+            let sources = list("sources", SOURCES, "No source is known.");
+            let candidates = list("candidates", CANDIDATES, "No source names an address.");
+            let mut counters = Vec::new();
+            flatten("", answer["counters"].as_object().unwrap_or(&Map::new()), &mut counters);
+            format!("{sources}\n{candidates}\n{}", align(&counters))
+        }
         _ => {
             let mut lines = Vec::new();
             if let Some(object) = answer.as_object() {
@@ -86,6 +128,12 @@ fn flatten(prefix: &str, object: &Map<String, Value>, lines: &mut Vec<Vec<String
         let name = clean(&format!("{prefix}{}", name.replace('_', " ")));
         match value {
             Value::Object(inner) => flatten(&format!("{name} "), inner, lines),
+            // what the owner should know, one line each
+            Value::Array(items) if field == "warnings" => {
+                for item in items {
+                    lines.push(vec![cell("", &item["level"]), cell("", &item["text"])]);
+                }
+            }
             _ => lines.push(vec![name, cell(field, value)]),
         }
     }

@@ -13,7 +13,7 @@ fn run_dir(name: &str) -> PathBuf {
     dir
 }
 
-/// Runs with a server whose node answers `status` only.
+/// Runs with a server whose node answers `status`, and says `accounts` back.
 fn with_server<T: Send + 'static>(dir: &Path, client: impl FnOnce() -> T + Send + 'static) -> T {
     run(async {
         let server = Server::bind(dir).unwrap();
@@ -21,8 +21,13 @@ fn with_server<T: Send + 'static>(dir: &Path, client: impl FnOnce() -> T + Send 
         task::spawn_local(server.serve(events));
         task::spawn_local(async move {
             while let Some(event) = inbox.recv().await {
-                if let Event::Ctl { command, reply } = event {
-                    let _ = reply.send((command == "status").then(|| json!({"version": "0.1.0"})));
+                if let Event::Ask { method, arguments, reply } = event {
+                    let answer = match method.as_str() {
+                        "status" => Ok(json!({"version": "0.1.0"})),
+                        "accounts" => Ok(Value::Object(arguments)),
+                        _ => Err(Refusal::Method),
+                    };
+                    let _ = reply.send(answer);
                 }
             }
         });
@@ -53,16 +58,25 @@ fn a_question_is_answered_and_an_unknown_one_refused_with_words() {
     let dir = run_dir("answer");
     let at = dir.clone();
     with_server(&dir, move || {
-        assert_eq!(ask(&at, "status").unwrap(), json!({"version": "0.1.0"}));
+        assert_eq!(ask(&at, "status", &Map::new()).unwrap(), json!({"version": "0.1.0"}));
         assert_eq!(
-            ask(&at, "reboot").unwrap_err().to_string(),
+            ask(&at, "reboot", &Map::new()).unwrap_err().to_string(),
             "the daemon refuses: there is no such command"
         );
+        let said = json!({"filter": "é".repeat(200), "limit": 3});
+        assert_eq!(ask(&at, "accounts", said.as_object().unwrap()).unwrap(), said);
         let socket = path(&at);
         assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
         let unknown = raw(&socket, b"{\"command\":\"x\"}\n");
         assert!(unknown.contains("\"code\":\"unknown_command\"") && unknown.ends_with("}\n"), "{unknown}");
-        for bad in [&b"\n"[..], b"[]\n", b"{\"command\":1}\n", b"{\"command\"\n", b"\xff\n"] {
+        for bad in [
+            &b"\n"[..],
+            b"[]\n",
+            b"{\"command\":1}\n",
+            b"{\"command\":\"status\",\"arguments\":[]}\n",
+            b"{\"command\"\n",
+            b"\xff\n",
+        ] {
             assert!(raw(&socket, bad).contains("bad_request"), "{bad:?}");
         }
         assert!(raw(&socket, &[b' '; MAX_QUESTION]).contains("too_long"));
@@ -77,7 +91,7 @@ fn those_who_only_hold_a_place_give_way_in_time() {
     with_server(&dir, move || {
         let silent: Vec<_> =
             (0..MAX_ASKING - 1).map(|_| BlockingStream::connect(path(&at)).unwrap()).collect();
-        assert!(ask(&at, "status").is_ok());
+        assert!(ask(&at, "status", &Map::new()).is_ok());
         drop(silent);
     });
 }
@@ -95,14 +109,14 @@ fn a_second_daemon_is_refused_and_a_dead_one_replaced() {
         fs::hard_link(path(&dir), &left).unwrap();
         drop(first);
         fs::rename(&left, path(&dir)).unwrap();
-        assert!(matches!(ask(&dir, "status"), Err(Error::NotRunning(_))));
+        assert!(matches!(ask(&dir, "status", &Map::new()), Err(Error::NotRunning(_))));
         assert!(Server::bind(&dir).is_ok());
     });
 }
 
 #[test]
 fn a_daemon_that_does_not_run_is_said_to_be_so() {
-    let error = ask(&run_dir("none"), "status").unwrap_err().to_string();
+    let error = ask(&run_dir("none"), "status", &Map::new()).unwrap_err().to_string();
     assert!(error.starts_with("trucad is not running here"), "{error}");
 }
 
@@ -111,12 +125,14 @@ fn status_is_printed_with_units_and_without_control_characters() {
     let answer = json!({
         "version": "0.1.0", "node": {"id": "aaaq", "name": "ca\u{1b}[2Jsa"}, "uptime_s": 93784, "rss_kib": 3300,
         "pages": ["https://10.0.0.1:8443/", "https://[fd00::1]:8443/"], "members_alive": 3, "fingerprint": "",
+        "warnings": [{"code": "alone", "level": "info", "text": "No other node is known."}],
         "counters": {"bad_datagrams": 2}
     });
     let text = print("status", &answer);
     assert_eq!(
         text.lines().collect::<Vec<_>>(),
         [
+            "info                    No other node is known.",
             "node id                 aaaq",
             "node name               ca?[2Jsa",
             "version                 0.1.0",
@@ -142,10 +158,10 @@ fn lists_are_printed_as_tables_and_empty_ones_as_words() {
          casa   10.0.0.1:8443   yes      1 min 1 s  999 B  2 KiB  aaaq\n\
          torre  10.0.0.22:8443  no       1 h 0 min  0 B    1 B    bbbq\n"
     );
-    let people = json!({"accounts": [{"address": "nuria@a", "display": "Núria", "devices": 2, "here": true, "at": ["casa"]}]});
+    let people = json!({"accounts": [{"address": "nuria@a", "display": "Núria", "devices": 2, "admin": false, "here": true, "at": ["casa"]}]});
     assert_eq!(
         print("accounts", &people),
-        "ADDRESS  NAME   DEVICES  HERE  AT\nnuria@a  Núria  2        yes   casa\n"
+        "ADDRESS  NAME   ADMIN  DEVICES  HERE  AT\nnuria@a  Núria  no     2        yes   casa\n"
     );
     assert_eq!(print("members", &json!({"members": []})), "No other node is known.\n");
     let stun = json!({"addresses": ["10.0.0.1:3478"], "counters": {"requests": 7}});

@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::outbox::Outbox;
 use crate::tls::provider::{P256Key, signing_key};
 
 /// Not a point of anybody; links report whatever the handshake has proven.
@@ -17,7 +18,7 @@ const POINT: NodePoint = [4; 65];
 struct Peer {
     wire: DuplexStream,
     events: mpsc::Receiver<Event>,
-    out: mpsc::Sender<LinkOut>,
+    out: Outbox<LinkOut>,
     links: Rc<Links>,
     task: JoinHandle<()>,
 }
@@ -129,9 +130,9 @@ async fn what_is_queued_before_close_is_sent() {
         .run_until(async {
             let mut peer = open().await;
             for frame in [b"one".to_vec(), vec![0; MAX_FRAME + 1], b"two".to_vec()] {
-                peer.out.send(LinkOut::Frame(frame)).await.unwrap();
+                peer.out.try_send(LinkOut::Frame(frame)).unwrap();
             }
-            peer.out.send(LinkOut::Close).await.unwrap();
+            peer.out.try_send(LinkOut::Close).unwrap();
             let mut sent = Vec::new();
             peer.wire.read_to_end(&mut sent).await.unwrap();
             // The one over the limit is our own bug: it is logged, and the link lives.
@@ -147,7 +148,7 @@ async fn a_node_that_drops_the_sender_closes_the_link() {
     LocalSet::new()
         .run_until(async {
             let mut peer = open().await;
-            let (unused, _) = mpsc::channel(1);
+            let (unused, _inlet) = outbox::open(&Waiting::default());
             drop(std::mem::replace(&mut peer.out, unused));
             peer.frames_until_closed().await;
         })
@@ -161,10 +162,29 @@ async fn a_peer_that_takes_nothing_is_closed_after_20_seconds() {
             let peer = open().await;
             let before = tokio::time::Instant::now();
             for _ in 0..3 {
-                peer.out.send(LinkOut::Frame(vec![0; MAX_FRAME])).await.unwrap();
+                peer.out.try_send(LinkOut::Frame(vec![0; MAX_FRAME])).unwrap();
             }
             peer.frames_until_closed().await;
             assert_eq!(before.elapsed().as_secs(), 20);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_cut_off_ends_at_once_and_holds_nothing() {
+    LocalSet::new()
+        .run_until(async {
+            let mut peer = open().await;
+            let before = tokio::time::Instant::now();
+            for _ in 0..8 {
+                peer.out.try_send(LinkOut::Frame(vec![0; MAX_FRAME])).unwrap();
+            }
+            assert!(peer.links.waiting.bytes() > 8 * MAX_FRAME);
+            let (unused, _inlet) = outbox::open(&Waiting::default());
+            std::mem::replace(&mut peer.out, unused).cut();
+            assert_eq!(peer.links.waiting.bytes(), 0);
+            peer.frames_until_closed().await;
+            assert_eq!(before.elapsed().as_secs(), 0);
         })
         .await;
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
     io::{DuplexStream, duplex},
+    sync::mpsc,
     task::{LocalSet, spawn_local},
     time::sleep,
 };
@@ -13,7 +14,7 @@ use tokio_tungstenite::{
 };
 
 use super::*;
-use crate::event::PageOut;
+use crate::event::{Event, PageOut};
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: casa\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -50,6 +51,32 @@ async fn a_head_that_comes_drop_by_drop_is_answered_408_after_ten_seconds() {
             assert_eq!(before.elapsed().as_secs(), 10);
         })
         .await;
+}
+
+#[test]
+fn only_names_of_this_machine_are_served_in_the_clear() {
+    for own in [
+        "localhost",
+        "LocalHost:18080",
+        "127.0.0.1:8080",
+        "127.0.0.2",
+        "[::1]",
+        "[::1]:8080",
+        "a.localhost:1",
+    ] {
+        assert!(is_this_machine(own), "{own}");
+    }
+    for other in [
+        "",
+        "casa:8080",
+        "evil.example",
+        "10.1.1.1:8080",
+        "localhost.evil.example",
+        "127.0.0.1.evil:80",
+        "[::2]",
+    ] {
+        assert!(!is_this_machine(other), "{other}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,9 +249,9 @@ async fn what_is_queued_goes_out_before_the_close_and_long_text_in_pieces() {
             let mut socket = socket(wire).await;
             let Some(Event::PageOpened { out, .. }) = events.recv().await else { panic!() };
             let long = "è".repeat(50_000);
-            out.send(PageOut::Text(long.clone())).await.unwrap();
-            out.send(PageOut::Text(String::new())).await.unwrap();
-            out.send(PageOut::Close(4001)).await.unwrap();
+            out.try_send(PageOut::Text(long.clone())).unwrap();
+            out.try_send(PageOut::Text(String::new())).unwrap();
+            out.try_send(PageOut::Close(4001)).unwrap();
             assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(long));
             assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(""));
             let Message::Close(Some(frame)) = socket.next().await.unwrap().unwrap() else { panic!() };

@@ -58,6 +58,7 @@ export function NamePage({ state, act }: { state: State; act: Actions }) {
 function wordsFor(problem: NonNullable<State["nameProblem"]>): string {
   if (problem.code === "name_taken") return t("nameTaken", { name: problem.name });
   if (problem.code === "full") return t("nameFull");
+  if (problem.code === "banned") return t("nameBanned");
   return t("nameFailed", { code: problem.code });
 }
 

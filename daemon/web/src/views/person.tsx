@@ -1,5 +1,6 @@
 // One person: who, where, and the two ways to call. A sheet on a phone, a pane
 // where there is room.
+import { useState } from "preact/hooks";
 import { isHere, type Actions, type State } from "../state";
 import { t } from "../text";
 import type { Person } from "../wire/messages";
@@ -40,6 +41,34 @@ function CardBody({ person, act, close }: { person: Person; act: Actions; close:
           <CameraIcon />{t("callVideo")}
         </button>
       </div>
+      {!person.you && <Report person={person} act={act} />}
     </>
+  );
+}
+
+/** Tells the router's owner about this person. */
+function Report({ person, act }: { person: Person; act: Actions }) {
+  const [typed, setTyped] = useState("");
+  const [said, setSaid] = useState("");
+  const send = async (event: Event) => {
+    event.preventDefault();
+    const reason = typed.trim();
+    if (!reason) return;
+    const code = await act.report(person.address, reason);
+    setSaid(code === null ? t("reportSent") : t("saveFailed", { code }));
+    if (code === null) setTyped("");
+  };
+  return (
+    <details class="report">
+      <summary class="soft small" data-testid="report">{t("report")}</summary>
+      <form class="settings" onSubmit={send}>
+        <label class="field">
+          <span>{t("reportLabel")}</span>
+          <input type="text" value={typed} maxLength={120} data-testid="report-input" onInput={(event) => { setTyped(event.currentTarget.value); setSaid(""); }} />
+        </label>
+        <p class="small" role="status">{said || t("reportHint", { name: person.display })}</p>
+        <button type="submit" class="wide-button quiet" data-testid="report-submit" disabled={!typed.trim()}>{t("reportSend")}</button>
+      </form>
+    </details>
   );
 }

@@ -128,6 +128,7 @@ export const INBOUND: ReadonlySet<string> = new Set<keyof Inbound>([
 /** What the page may ask, without the `id` that the wire adds. */
 export interface Requests {
   profile: { display: string };
+  report: { address: string; reason: string };
   sign_out: Record<never, never>;
   invite: Described & { call: string; to: string };
   accept: Described & { call: string };

@@ -14,6 +14,7 @@ const HOUSEKEEPING = ["hello", "signed_in", "resumed", "ok", "error", "bye", "ic
 const OWN = ["sign_in", "resume", "ping", "ack", "watch", "restore"];
 const FIELDS: { [K in keyof Requests]: (keyof Requests[K] & string)[] } = {
   profile: ["display"],
+  report: ["address", "reason"],
   sign_out: [],
   invite: ["call", "to", "media", "sdp", "signature"],
   accept: ["call", "media", "sdp", "signature"],

@@ -203,7 +203,7 @@ export class Wire {
 
   private onBye(reason: string): void {
     if (reason === "signed_out") this.stop();
-    else if (reason === "overflow") this.forgetSession();
+    else if (reason === "overflow" || reason === "revoked" || reason === "banned") this.forgetSession();
     else if (reason === "replaced") {
       // Another tab has the session now: coming back by ourselves would take it away again, and so on.
       this.forgetSession();

@@ -1,6 +1,7 @@
 //! Two or three nodes with one page each, and every frame between them delivered, kept or lost at will.
 
 use super::*;
+use crate::id::DeviceId;
 use crate::name::Address;
 use crate::wire::bytes::Bytes;
 use crate::wire::page::Media;
@@ -196,6 +197,17 @@ fn an_unreachable_node_is_said_at_once() {
 }
 
 #[test]
+fn a_node_that_dies_with_all_devices_of_the_callee_is_said_at_once() {
+    let mut world = World::new();
+    let legs = vec![(device(2), node(2)), (device(3), node(2))];
+    world.at(1).invite(Time::ZERO, S, device(1), CallId([9; 16]), legs, &introduction(1)).unwrap();
+    world.at(1).node_lost(Time::ZERO, node(2));
+    world.cut = vec![2];
+    world.settle();
+    assert_eq!(world.took(1), [What::Ended(Reason::Unreachable)]);
+}
+
+#[test]
 fn the_callees_page_closes_while_it_rings() {
     let mut world = World::new();
     world.ring(1, &[2], 9);
@@ -219,12 +231,30 @@ fn a_restarted_node_takes_its_call_up_and_what_was_said_meanwhile_arrives() {
     world.at(1).node_back(node(2));
     world.settle();
     assert_eq!(world.took(1), [], "the node is back, its page is not yet");
-    world.at(2).restore(now, S, device(2), call, false, (device(1), node(1))).unwrap();
+    world.at(2).restore(now, S, device(2), call, (device(1), node(1))).unwrap();
     world.settle();
     assert_eq!(world.took(1), [What::Peer(Presence::Back)]);
     assert_eq!(world.took(2), [What::Peer(Presence::Back), What::Message("are you there?".into())]);
     world.wait(NODE_GRACE);
     assert!(world.told.is_empty(), "{:?}", world.told);
+}
+
+#[test]
+fn what_pages_say_to_ends_that_are_away_is_kept_up_to_a_bound() {
+    let mut calls = Calls::new();
+    for n in 0..200u32 {
+        for call in 0..MAX_CALLS as u8 {
+            let (session, call) = (SessionId(n), CallId([call; 16]));
+            calls.restore(Time::ZERO, session, device(1), call, (device(2), node(2))).unwrap();
+            for _ in 0..MAX_BACKLOG {
+                calls.talk(session, call, CallBody::Message("x".repeat(20_000))).unwrap();
+            }
+        }
+    }
+    let kept: Vec<usize> = calls.ends.values().map(|end| end.kept).collect();
+    assert!(kept.iter().all(|kept| *kept <= MAX_BACKLOG_BYTES) && kept[0] > MAX_BACKLOG_BYTES / 2);
+    let all = kept.iter().sum::<usize>();
+    assert!(all <= MAX_BACKLOGS_BYTES && all > MAX_BACKLOGS_BYTES / 2, "{all} bytes");
 }
 
 #[test]

@@ -1,0 +1,194 @@
+//! The page wire: every message of `docs/protocol.md` sections 5–7 as a type.
+//!
+//! A message is an object with exactly one member, which serde calls an externally tagged enum: the cheapest
+//! to read, since nothing has to be buffered to find the tag. `request` is what a page asks, `notice` what
+//! it is told, `event` what it is told of its calls, `failure` the errors; here stand the limits and the
+//! nouns that they share.
+
+use serde::{Deserialize, Serialize};
+
+use super::bytes::{Point, Signature};
+use crate::id::{DeviceId, NodeId};
+use crate::name::{Address, Display};
+
+mod event;
+mod failure;
+mod notice;
+mod request;
+
+pub use event::{
+    Accepted, CallEvent, CandidateEvent, DescribeEvent, Ended, InCall, Incoming, MessageEvent, PeerEvent,
+};
+pub use failure::{Code, Failure};
+pub use notice::{HelloNode, Notice};
+pub use request::{Attach, Peer, Request, SignIn};
+
+/// The version of the page wire.
+pub const VERSION: u32 = 1;
+
+/// Largest message, bytes.
+pub const MAX_MESSAGE: usize = 65_536;
+/// Largest SDP, bytes.
+pub const MAX_SDP: usize = 32_768;
+/// Largest candidate line, bytes.
+pub const MAX_CANDIDATE: usize = 512;
+/// Longest chat text, characters.
+pub const MAX_TEXT: usize = 2_000;
+/// Largest window of people.
+pub const MAX_WINDOW: u16 = 200;
+/// Longest search text, characters.
+pub const MAX_SEARCH: usize = 48;
+
+/// What a call carries, as asked for by the one who describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Media {
+    /// Voice only.
+    Audio,
+    /// Voice and picture.
+    Video,
+}
+
+/// Which half of the offer/answer exchange (RFC 3264) an SDP is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An offer.
+    Offer,
+    /// An answer.
+    Answer,
+}
+
+/// Why a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The callee declined.
+    Rejected,
+    /// The callee has neither microphone nor permission.
+    NoMedia,
+    /// Every device of the callee is in a call.
+    Busy,
+    /// The caller gave up before it was accepted.
+    Cancelled,
+    /// Nobody answered in time.
+    TimedOut,
+    /// Somebody hung up.
+    HungUp,
+    /// No media connection could be made.
+    Failed,
+    /// Another device of the callee has it.
+    AnsweredElsewhere,
+    /// Both rang each other; the other call goes on.
+    Glare,
+    /// No device of the callee could be reached.
+    Unreachable,
+    /// The other page closed and did not come back.
+    Left,
+}
+
+/// An SDP with what it is for and who vouches for its DTLS fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// What it carries.
+    pub media: Media,
+    /// The SDP.
+    pub sdp: String,
+    /// By the describing device, over `truca-media-1`.
+    pub signature: Signature,
+}
+
+/// A trickled ICE candidate (RFC 8838).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The candidate line; empty at the end of the list.
+    pub candidate: String,
+    /// The media section's id.
+    #[serde(default)]
+    pub mid: Option<String>,
+    /// The media section's index.
+    #[serde(default)]
+    pub mline: Option<u16>,
+}
+
+/// A node, as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct NodeInfo {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is a member now.
+    pub alive: bool,
+}
+
+/// A person of the directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Person {
+    /// What identifies the person.
+    pub address: Address,
+    /// The address's name part.
+    pub name: String,
+    /// What people read.
+    pub display: Display,
+    /// Where the account lives.
+    pub home: NodeInfo,
+    /// Where the person is attached now.
+    pub at: Vec<NodeInfo>,
+    /// The account's devices.
+    pub devices: Vec<DeviceId>,
+    /// Whether it is the session's own account.
+    pub you: bool,
+}
+
+/// The other end of a call, as shown to a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// Who.
+    pub address: Address,
+    /// What people read.
+    pub display: Display,
+    /// Where the device is attached.
+    pub node: NodeInfo,
+    /// Which device.
+    pub device: DeviceId,
+    /// Its key, which signed the description.
+    pub key: Point,
+}
+
+/// One entry of `RTCConfiguration.iceServers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    /// `stun:` and later `turn:` URLs (RFC 7064, RFC 7065).
+    pub urls: Vec<String>,
+}
+
+/// Whether the other end's signalling can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It is away for the moment.
+    Lost,
+    /// It is there again.
+    Back,
+}
+
+/// Why a node closes a page's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ByeReason {
+    /// The node stops.
+    Stopping,
+    /// The page asked.
+    SignedOut,
+    /// Another socket resumed the session.
+    Replaced,
+    /// Nothing was heard for too long. Reserved: a silent socket is closed without words.
+    Silent,
+    /// The page does not confirm what it is told, or tried to sign in too often.
+    Overflow,
+    /// The account does not have this device any more, or is no more.
+    Revoked,
+    /// The owner of the node keeps the account out.
+    Banned,
+}

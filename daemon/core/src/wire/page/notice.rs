@@ -1,0 +1,106 @@
+//! What a page is told outside calls.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ByeReason, Failure, IceServer, Person};
+use crate::id::{DeviceId, NodeId};
+use crate::name::{Address, Display};
+use crate::wire::bytes::{Challenge, Token};
+
+/// What a node tells a page outside calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// The first message on a socket.
+    Hello {
+        /// Version of the page wire.
+        version: u32,
+        /// The node that speaks.
+        node: HelloNode,
+        /// To be signed.
+        challenge: Challenge,
+        /// The daemon's version.
+        trucad: String,
+        /// How long a session outlives its socket, seconds.
+        resume_s: u32,
+    },
+    /// Answer to `sign_in`.
+    SignedIn {
+        /// Request id.
+        id: u32,
+        /// The account.
+        address: Address,
+        /// Its display name.
+        display: Display,
+        /// This device.
+        device: DeviceId,
+        /// Brings the session back.
+        token: Token,
+        /// Whether the account was made just now.
+        created: bool,
+        /// For `RTCPeerConnection`.
+        ice: Vec<IceServer>,
+    },
+    /// Answer to `resume`.
+    Resumed {
+        /// Request id.
+        id: u32,
+        /// The token for the next time.
+        token: Token,
+        /// Largest request id that was handled.
+        handled: u32,
+        /// For `RTCPeerConnection`.
+        ice: Vec<IceServer>,
+    },
+    /// Done.
+    Ok {
+        /// Request id.
+        id: u32,
+    },
+    /// Not done.
+    Error(Failure),
+    /// The socket is about to close.
+    Bye {
+        /// Why.
+        reason: ByeReason,
+    },
+    /// The watched window, or what changed in it.
+    People {
+        /// Id of the `watch`.
+        watch: u32,
+        /// Whether this is the whole window.
+        reset: bool,
+        /// How many match.
+        total: u32,
+        /// How many of these are here.
+        here: u32,
+        /// New or changed people.
+        people: Vec<Person>,
+        /// Who left the window.
+        gone: Vec<Address>,
+        /// The window's order, when it changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<Vec<Address>>,
+    },
+    /// Size of the mesh.
+    Nodes {
+        /// Members that are alive, this node included.
+        alive: u32,
+    },
+    /// New servers.
+    Ice {
+        /// For `RTCPeerConnection.setConfiguration`.
+        servers: Vec<IceServer>,
+    },
+}
+
+/// The node in `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloNode {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Counts its starts; part of what an attachment signs.
+    pub boot: u32,
+}

@@ -1,0 +1,249 @@
+'use strict';
+'require form';
+'require uci';
+'require view';
+'require truca.valid as valid';
+
+/*
+ * Every option of /etc/config/truca. An empty field means the default, which it shows in grey; what is saved
+ * reaches the daemon by procd's reload trigger. The checks hold sections, options, defaults and what is
+ * allowed against the daemon's own table of options.
+ */
+
+/* The words of libuci's readers for a boolean, as the daemon takes them */
+const YES = [ '1', 'yes', 'on', 'true', 'enabled' ];
+
+/* A text field, or with a list as many as wanted; `check` is one of truca.valid */
+function text(section, tab, option, title, help, settings) {
+	const type = settings.list ? form.DynamicList : form.Value;
+	const field = tab
+		? section.taboption(tab, type, option, title, help)
+		: section.option(type, option, title, help);
+
+	field.placeholder = settings.unset;
+	field.optional = !settings.required;
+	field.rmempty = !settings.required;
+	field.password = settings.secret || false;
+	field.validate = (_id, value) => (value === '' || value == null) ? true : settings.check(value);
+
+	return field;
+}
+
+/*
+ * Two options that must fit together: `fits(value, other)` is asked at both of them when either changes, and
+ * gives true or says what is wrong. What is unset counts as its default.
+ */
+function pair(one, two, fits) {
+	let busy = false;
+	const meant = (field, value) => (value == null || value === '') ? field.placeholder : value;
+
+	[ [ one, two ], [ two, one ] ].forEach(([ field, other ]) => {
+		const alone = field.validate;
+
+		field.validate = (id, value) => {
+			const said = alone(id, value);
+
+			// The other one may be right now, or wrong now; once is enough
+			if (!busy) {
+				busy = true;
+				other.triggerValidation(id);
+				busy = false;
+			}
+
+			return (said === true) ? fits(meant(field, value), meant(other, other.formvalue(id))) : said;
+		};
+	});
+}
+
+function otherPort(port, other) {
+	return +port == 0 || +port != +other || _('Another port than that of the page');
+}
+
+function bothOrNone(file, other) {
+	return file !== '' || other === '' || _('Certificate and key belong together: give both or none');
+}
+
+/* A switch; what is unset is what `unset` says */
+function flag(section, tab, option, title, help, unset) {
+	const field = tab
+		? section.taboption(tab, form.Flag, option, title, help)
+		: section.option(form.Flag, option, title, help);
+
+	field.default = unset;
+	field.load = (id) => {
+		const found = uci.get('truca', id, option);
+		const value = Array.isArray(found) ? found[0] : found;
+
+		return (value == null) ? null : (YES.includes(value) ? '1' : '0');
+	};
+
+	return field;
+}
+
+/* One of several words */
+function choice(section, tab, option, title, help, words, unset) {
+	const field = section.taboption(tab, form.ListValue, option, title, help);
+
+	Object.keys(words).forEach((word) => field.value(word, words[word]));
+	field.default = unset;
+
+	return field;
+}
+
+function node(map, id) {
+	const s = map.section(form.NamedSection, id, 'node', _('This node'));
+
+	s.tab('general', _('General'));
+	s.tab('network', _('Addresses and ports'));
+	s.tab('files', _('Certificate and files'));
+
+	text(s, 'general', 'name', _('Name'),
+		_('How people and other nodes call this router. The host name when empty.'),
+		{ unset: '', check: valid.name });
+	choice(s, 'general', 'log_level', _('Log'),
+		_('How much is written to the system log. "debug" and "trace" are for looking for a fault.'), {
+			error: _('Errors'),
+			warn: _('Warnings'),
+			info: _('What happens'),
+			debug: _('Details'),
+			trace: _('Everything')
+		}, 'info');
+
+	text(s, 'network', 'listen', _('Listen on'),
+		_('Addresses of this router at which Truca answers. All of them when empty.'),
+		{ list: true, unset: '0.0.0.0 ::', check: valid.listen });
+	text(s, 'network', 'address', _('Tell others'),
+		_('Addresses at which other nodes reach this one. Those of the interfaces when empty; set them if the mesh knows this router by others.'),
+		{ list: true, unset: '', check: valid.told });
+	const port = text(s, 'network', 'port', _('Port'),
+		_('TCP port of the page and of links between nodes, UDP port of membership. The firewall must let it in from the LAN and from the mesh.'),
+		{ unset: '8443', check: valid.port });
+	const http = text(s, 'network', 'http_port', _('Port of the way in'),
+		_('TCP port of the plain page that explains the certificate and leads to HTTPS. 0 for none.'),
+		{ unset: '8080', check: valid.portOrNone });
+	const stun = text(s, 'network', 'stun_port', _('STUN port'),
+		_('UDP port at which browsers learn their own address. 0 for none: then calls across NAT fail more often.'),
+		{ unset: '3478', check: valid.portOrNone });
+
+	pair(port, http, otherPort);
+	pair(port, stun, otherPort);
+
+	const certificate = text(s, 'files', 'certificate', _('Certificate'),
+		_('A file (PEM) to show instead of the node\'s own certificate, from ACME or from the community.'),
+		{ unset: '', check: valid.path });
+	const key = text(s, 'files', 'key', _('Key of that certificate'),
+		_('A file (PEM) that only root and the user truca can read.'),
+		{ unset: '', check: valid.path });
+	pair(certificate, key, bothOrNone);
+
+	text(s, 'files', 'state', _('State'),
+		_('Directory that keeps the node\'s key, its certificate and its accounts. Whoever has it is this node: back it up, and keep it secret.'),
+		{ unset: '/etc/truca', check: valid.path });
+	text(s, 'files', 'run_dir', _('Control socket'),
+		_('Directory of the socket that "trucad ctl" uses. It need not survive a restart.'),
+		{ unset: '/var/run/truca', check: valid.path });
+}
+
+function discovery(map, id) {
+	const s = map.section(form.NamedSection, id, 'discovery', _('Finding other nodes'),
+		_('What is not on this router costs nothing. What is found is only tried: nobody is trusted for being found.'));
+
+	s.tab('sources', _('Where to look'));
+	s.tab('details', _('How to look'));
+
+	flag(s, 'sources', 'mdns', _('On the link, by mDNS'),
+		_('Look for nodes on the same link and be found there. Nodes farther away become known through them.'), '1');
+	flag(s, 'sources', 'umdns', _('At umdns'),
+		_('Ask OpenWrt\'s own mDNS service what it has heard.'), '1');
+	flag(s, 'sources', 'bmx6', _('At bmx6'),
+		_('The mesh of qMp: the routers that it knows, and what they say of themselves by SMS.'), '1');
+	flag(s, 'sources', 'bmx7', _('At bmx7'),
+		_('The same for bmx7.'), '1');
+	flag(s, 'sources', 'babeld', _('At babeld'),
+		_('The routers that babeld has routes to.'), '1');
+	flag(s, 'sources', 'shared_state', _('In shared state'),
+		_('What other nodes have written into LibreMesh\'s shared state.'), '1');
+	flag(s, 'sources', 'olsr', _('At OLSR'),
+		_('The routers that olsrd has routes to, by its plugin jsoninfo.'), '1');
+	flag(s, 'sources', 'oonf', _('At OLSRv2'),
+		_('The routers that OONF\'s olsrd2 has routes to.'), '1');
+	text(s, 'sources', 'dns_domain', _('In DNS'),
+		_('Domains whose name servers list nodes, as SRV records of _truca._tcp. For zones without discovery.'),
+		{ list: true, unset: '', check: valid.host });
+
+	flag(s, 'details', 'publish', _('Say that this node is here'),
+		_('By bmx6, bmx7 and shared state, so that others find it without trying.'), '1');
+	flag(s, 'details', 'probe', _('Try other routers'),
+		_('Also those that do not say that they run Truca: a few at a time, and ever more seldom.'), '1');
+	text(s, 'details', 'avoid', _('Never look in'),
+		_('Addresses and networks in which no node is looked for.'),
+		{ list: true, unset: '', check: valid.network });
+	text(s, 'details', 'bmx6_dir', _('Directory of bmx6'), _('Where bmx6 keeps its run-time files.'),
+		{ unset: '/var/run/bmx6', check: valid.path });
+	text(s, 'details', 'bmx7_dir', _('Directory of bmx7'), _('Where bmx7 keeps its run-time files.'),
+		{ unset: '/var/run/bmx7', check: valid.path });
+	text(s, 'details', 'babeld_socket', _('Socket of babeld'), _('Where babeld\'s local socket may be, as address and port.'),
+		{ list: true, unset: '[::1]:30003 [::1]:33123', check: valid.socket });
+	text(s, 'details', 'olsr_socket', _('Socket of olsrd'), _('Where jsoninfo may answer, as address and port.'),
+		{ list: true, unset: '127.0.0.1:9090 [::1]:9090', check: valid.socket });
+	text(s, 'details', 'oonf_socket', _('Socket of olsrd2'), _('Where its telnet may answer, as address and port.'),
+		{ list: true, unset: '127.0.0.1:2009 [::1]:2009', check: valid.socket });
+	text(s, 'details', 'dns_server', _('Name servers'), _('To ask for these domains; those of the system when empty.'),
+		{ list: true, unset: '', check: valid.server });
+}
+
+function limits(map, id) {
+	const s = map.section(form.NamedSection, id, 'limits', _('Limits'),
+		_('What this router is willing to carry.'));
+
+	text(s, null, 'sessions', _('Pages signed in'), _('At this node at the same time. Whoever comes after that is told that it is full.'),
+		{ unset: '512', check: valid.number(1, 4096) });
+	text(s, null, 'accounts', _('Accounts'), _('People whose home is this node.'),
+		{ unset: '2000', check: valid.number(1, 20000) });
+	text(s, null, 'sessions_per_account', _('Pages of one person'), _('Signed in at the same time.'),
+		{ unset: '8', check: valid.number(1, 64) });
+	text(s, null, 'page_rate', _('Requests a second'), _('From one page. 0 for no limit.'),
+		{ unset: '20', check: valid.number(1, 10000, _('A number from %d to %d, or 0 for no limit')) });
+}
+
+function peers(map) {
+	const s = map.section(form.TypedSection, 'peer', _('Fixed neighbours'),
+		_('Nodes to link to whether discovery finds them or not. One is enough to join a mesh: the others become known through it.'));
+
+	s.anonymous = true;
+	s.addremove = true;
+	s.addbtntitle = _('Add a neighbour');
+
+	flag(s, null, 'enabled', _('Link to it'), _('Off keeps the entry without using it.'), '1');
+	text(s, null, 'address', _('Address'), _('An address or a host name.'),
+		{ required: true, unset: '', check: valid.host });
+	text(s, null, 'port', _('Port'), _('The port of its page.'),
+		{ unset: '8443', check: valid.port });
+	text(s, null, 'id', _('Node id'), _('If another node answers there, it is refused. Anybody when empty; the id is on that node\'s overview.'),
+		{ unset: '', check: valid.nodeId });
+}
+
+return view.extend({
+	load() {
+		return uci.load('truca');
+	},
+
+	/* The section of this type, made when the file has none */
+	only(type) {
+		const found = uci.sections('truca', type)[0];
+
+		return found ? found['.name'] : uci.add('truca', type, type);
+	},
+
+	render() {
+		const map = new form.Map('truca', _('Settings'),
+			_('An empty field means the default, which it shows in grey. People keep talking while changes are taken over.'));
+
+		node(map, this.only('node'));
+		discovery(map, this.only('discovery'));
+		limits(map, this.only('limits'));
+		peers(map);
+
+		return map.render();
+	}
+});

@@ -1,0 +1,54 @@
+#!/bin/bash
+# feed.sh: what `make ipk` and `make apk` have put into dist/, as a feed that routers read over HTTP:
+#   dist/feed/opkg/ARCH/  the .ipk files, Packages, Packages.gz; Packages.sig when USIGN_KEY names a usign key
+#   dist/feed/apk/ARCH/   the .apk files, packages.adb; signed when APK_KEY names an EC key in PEM
+# Packages for all architectures are in every ARCH. docs/openwrt.md has the lines for the router.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=tools/package.sh
+. tools/package.sh
+
+shopt -s nullglob
+rm -rf "$dist/feed"
+
+# What opkg's index has of a package: its control file, and how to get and check it
+entry() {
+  local control
+  control=$(tar -xzOf "$1" ./control.tar.gz | tar -xzO ./control)
+  sed '/^Description:/,$d' <<<"$control"
+  field Filename "${1##*/}"
+  field Size "$(stat -c %s "$1")"
+  field SHA256sum "$(sha256sum <"$1" | cut -d ' ' -f 1)"
+  sed -n '/^Description:/,$p' <<<"$control"
+  echo
+}
+
+for file in "$dist"/truca_*.ipk; do
+  arch=${file##*_}
+  arch=$(tar -xzOf "$file" ./control.tar.gz | tar -xzO ./control | sed -n 's/^Architecture: //p')
+  to=$dist/feed/opkg/$arch
+  mkdir -p "$to"
+  cp "$file" "$dist"/luci-app-truca_*_all.ipk "$to/"
+  for package in "$to"/*.ipk; do entry "$package"; done >"$to/Packages"
+  libdeflate-gzip -12 -c <"$to/Packages" >"$to/Packages.gz"
+  if [ -z "${USIGN_KEY:-}" ]; then
+    echo "feed: $to is not signed: USIGN_KEY names no key"
+  elif ! command -v usign >/dev/null; then
+    die "USIGN_KEY is given, and usign is not here to sign with." "It comes with an OpenWrt SDK: staging_dir/host/bin/usign."
+  else
+    usign -S -m "$to/Packages" -s "$USIGN_KEY" -x "$to/Packages.sig"
+    echo "feed: $to, signed"
+  fi
+done
+
+for file in "$dist"/*/truca-*.apk; do
+  command -v "${APK:-apk}" >/dev/null || die "apk-tools 3 is not here to make an index of ${file%/*}." "APK=FILE names it."
+  arch=${file%/*}
+  to=$dist/feed/apk/${arch##*/}
+  mkdir -p "$to"
+  cp "$file" "$dist"/luci-app-truca-*.apk "$to/"
+  "${APK:-apk}" mkndx --allow-untrusted ${APK_KEY:+--sign-key "$APK_KEY"} --output "$to/packages.adb" "$to"/*.apk
+  echo "feed: $to${APK_KEY:+, signed}"
+done
+
+[ -d "$dist/feed" ] || die "there is no package in $dist: make ipk TARGET=mips comes first."
