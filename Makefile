@@ -19,11 +19,12 @@ run: daemon ## Two federated nodes on this machine, until Ctrl-C; LAN=1 lets pho
 
 test: unit e2e ## All tests; the end-to-end ones need root (SKIP_E2E=1 leaves them out)
 
-unit: daemon ## Tests of the daemon, the protocol's examples and the page, without namespaces
+unit: daemon ## Tests of the daemon, the protocol's examples and the page; as root, of a router in a bad state too
+	@tools/need.sh rough
 	cargo test --locked --workspace
 	npm --prefix $(WEB) test --silent
 
-e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, nat or discovery runs one part
+e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, nat, discovery or anywhere runs one part
 	@tools/e2e.sh
 
 bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|idle|mips runs one

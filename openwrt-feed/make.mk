@@ -14,5 +14,6 @@ feed: ## What is in dist/ as a feed over HTTP; USIGN_KEY and APK_KEY sign it
 dist: web ## The source tarball, with the page ready made
 	@tools/dist.sh
 
-package-test: web ## The packages installed and run in a root directory; needs root
+package-test: web ## The packages installed and run in a root directory, and a feed of them; needs root
 	@tests/package/run.sh
+	@tests/package/feed.sh

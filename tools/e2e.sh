@@ -1,8 +1,8 @@
 #!/bin/bash
-# `make e2e`: real daemons and real browsers across a mesh of namespaces. E2E=routed, E2E=nat or
-# E2E=discovery runs one part.
+# `make e2e`: real daemons and real browsers across a mesh of namespaces. E2E=routed, nat,
+# discovery or anywhere runs one part.
 #
-# It needs root and four Debian packages, which it installs when it can. What is missing is named, and the
+# It needs root and a few Debian packages, which it installs when it can. What is missing is named, and the
 # run fails: a proof that was not made must not look like one. SKIP_E2E=1 leaves it out, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,6 +33,7 @@ missing() {
   command -v ip >/dev/null || echo iproute2
   command -v nft >/dev/null || echo nftables
   command -v babeld >/dev/null || echo babeld
+  command -v openssl >/dev/null || echo openssl
 }
 
 packages=$(missing)
@@ -62,7 +63,7 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --no-audit --no-fund --silent
 fi
 case ${E2E:-all} in
-  all) npm test --silent -- routed.test.js nat.test.js discovery.test.js ;;
-  routed | nat | discovery) npm test --silent -- "$E2E.test.js" ;;
-  *) echo "e2e: E2E is routed, nat or discovery, not '$E2E'" >&2; exit 2 ;;
+  all) npm test --silent -- routed.test.js nat.test.js discovery.test.js anywhere.test.js ;;
+  routed | nat | discovery | anywhere) npm test --silent -- "$E2E.test.js" ;;
+  *) echo "e2e: E2E is routed, nat, discovery or anywhere, not '$E2E'" >&2; exit 2 ;;
 esac

@@ -1,6 +1,7 @@
 #!/bin/bash
 # feed.sh: what `make ipk` and `make apk` have put into dist/, as a feed that routers read over HTTP:
 #   dist/feed/opkg/ARCH/  the .ipk files, Packages, Packages.gz; Packages.sig when USIGN_KEY names a usign key
+#                         (made by `usign -G`, or by Debian's `signify-openbsd -G -n`, which write and sign the same)
 #   dist/feed/apk/ARCH/   the .apk files, packages.adb; signed when APK_KEY names an EC key in PEM
 # Packages for all architectures are in every ARCH. docs/openwrt.md has the lines for the router.
 set -euo pipefail
@@ -23,6 +24,19 @@ entry() {
   echo
 }
 
+# sign FILE: into FILE.sig, by USIGN_KEY
+sign() {
+  local tool
+  for tool in usign signify-openbsd; do
+    if command -v "$tool" >/dev/null; then
+      "$tool" -S -m "$1" -s "$USIGN_KEY" -x "$1.sig" || die "$tool could not sign with $USIGN_KEY."
+      return
+    fi
+  done
+  die "USIGN_KEY is given, and there is nothing here to sign with." \
+    "Debian: apt-get install signify-openbsd; an OpenWrt SDK has staging_dir/host/bin/usign."
+}
+
 for file in "$dist"/truca_*.ipk; do
   arch=${file##*_}
   arch=$(tar -xzOf "$file" ./control.tar.gz | tar -xzO ./control | sed -n 's/^Architecture: //p')
@@ -33,10 +47,8 @@ for file in "$dist"/truca_*.ipk; do
   libdeflate-gzip -12 -c <"$to/Packages" >"$to/Packages.gz"
   if [ -z "${USIGN_KEY:-}" ]; then
     echo "feed: $to is not signed: USIGN_KEY names no key"
-  elif ! command -v usign >/dev/null; then
-    die "USIGN_KEY is given, and usign is not here to sign with." "It comes with an OpenWrt SDK: staging_dir/host/bin/usign."
   else
-    usign -S -m "$to/Packages" -s "$USIGN_KEY" -x "$to/Packages.sig"
+    sign "$to/Packages"
     echo "feed: $to, signed"
   fi
 done

@@ -1,5 +1,6 @@
 #!/bin/bash
-# need.sh rust|node …: is what a target needs on this machine? If not, say what to do and fail.
+# need.sh rust|node|rough …: is what a target needs on this machine? If not, say what to do and fail. `rough` is
+# what some tests skip without: installed where apt can, said otherwise, and never a failure.
 set -uo pipefail
 
 failed=0
@@ -34,8 +35,21 @@ node_js() {
   command -v npm >/dev/null || missing "npm is missing: it brings the page's two libraries." "It comes with Node.js (Debian: apt-get install npm)."
 }
 
+# tests/tests/rough.rs: a clock that is set for one program, and interfaces of its own; tests/tests/mdns.rs: another
+# mDNS, and the bus that its tools speak by
+rough() {
+  local tool package
+  for tool in faketime:faketime ip:iproute2 avahi-daemon:avahi-daemon avahi-browse:avahi-utils dbus-daemon:dbus-daemon; do
+    package=${tool#*:}
+    command -v "${tool%:*}" >/dev/null && continue
+    [ "$(id -u)" = 0 ] && { apt-get update -q && apt-get install -qy --no-install-recommends "$package"; } >/dev/null 2>&1 && continue
+    echo "truca: ${tool%:*} is missing, and some tests of a router in trouble or of mDNS are skipped (Debian: apt-get install $package)" >&2
+  done
+}
+
 for what in "$@"; do
   case $what in
+    rough) rough ;;
     rust) rust ;;
     node) node_js ;;
     *) echo "need.sh: what is '$what'?" >&2; exit 2 ;;

@@ -17,8 +17,8 @@ import zlib
 STD = {"core", "alloc", "std", "hashbrown", "compiler_builtins", "panic_abort", "unwind", "cfg_if", "memchr"}
 # Libraries that came with another and serve nobody else
 COMES_WITH = {
-    "serde_core": "serde", "itoa": "serde_json", "zmij": "serde_json", "flume": "mdns-sd", "fastrand": "mdns-sd",
-    "if_addrs": "mdns-sd", "mdns_sd": "mdns-sd", "yasna": "rcgen", "time": "rcgen", "deranged": "rcgen",
+    "serde_core": "serde", "itoa": "serde_json", "zmij": "serde_json",
+    "yasna": "rcgen", "time": "rcgen", "deranged": "rcgen",
     "rustls_pki_types": "rustls", "tokio_rustls": "rustls", "zeroize": "rustls", "subtle": "rustls", "untrusted": "ring",
     "tokio_tungstenite": "tungstenite", "httparse": "tungstenite", "http": "tungstenite", "utf8": "tungstenite",
     "futures_util": "tungstenite", "futures_core": "tungstenite", "futures_sink": "tungstenite", "mio": "tokio",

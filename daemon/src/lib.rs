@@ -19,4 +19,5 @@ pub mod node;
 pub mod outbox;
 pub mod page;
 pub mod run;
+pub mod task;
 pub mod tls;

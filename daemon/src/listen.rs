@@ -189,7 +189,7 @@ pub async fn tls(listener: TcpListener, shared: Rc<Shared>) {
         let (socket, remote) = accept(&listener, &mut pause).await;
         let Some(seat) = take_seat(&shared, remote, true) else { continue };
         let shared = shared.clone();
-        tokio::task::spawn_local(async move {
+        crate::task::spawn(async move {
             // Boxed, so that a page that stays for a day does not carry the room for its handshake.
             if let Some((accepted, local, seat)) = Box::pin(shake_hands(socket, seat)).await {
                 match accepted {
@@ -217,7 +217,7 @@ pub async fn plain(listener: TcpListener, loopback: bool, shared: Rc<Shared>) {
         let Some(seat) = take_seat(&shared, remote, false) else { continue };
         let Ok(local) = prepare(&socket) else { continue };
         let site = shared.site.clone();
-        tokio::task::spawn_local(async move {
+        crate::task::spawn(async move {
             http::serve(Stream::Plain(socket), Visit { remote, local, door }, site).await;
             drop(seat);
         });

@@ -32,13 +32,16 @@ use crate::mesh::discovery::Mdns;
 use crate::mesh::link::{self, Links};
 use crate::mesh::sources::{self, Sources};
 use crate::mesh::{membership, stun};
-use crate::node::{Keys, Node, Output, Settings};
+use crate::node::{Keys, Node, Output, Settings, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
-use crate::page::site::Site;
+use crate::page::{place::Place, site::Site};
+use crate::task::spawn;
 use crate::tls::{Tls, certificate};
 
 mod administer;
 
+/// Members up to which each one that comes may change where pages are led to.
+const FEW: usize = 16;
 /// How often interfaces and the names of peers are looked at again.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 /// How many events are handled before outputs are carried out.
@@ -157,7 +160,7 @@ impl Running {
         // first the control socket: it tells whether another daemon runs here
         let mut troubles = Map::new();
         match ctl::Server::bind(&config.run_dir) {
-            Ok(server) => drop(task::spawn_local(server.serve(events.clone()))),
+            Ok(server) => drop(spawn(server.serve(events.clone()))),
             Err(error @ ctl::Error::InUse(_)) => return Err(error.into()),
             // a full or missing /var is no reason to serve nobody: ubus and the log tell of it
             Err(error) => {
@@ -177,9 +180,10 @@ impl Running {
         let link_wing = Rc::new(Links::new(events.clone(), tls.clone()));
         let doors = Rc::new(listen::Shared::new(tls, site, link_wing));
 
-        let sources = Sources::start(&plan(&config, id), events.clone());
+        let sources = Sources::start(&plan(&config, overrides, id), events.clone());
         let ear = sources.ear(Source::Mdns);
-        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, ear)) {
+        let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, &config.listen, ear))
+        {
             Some(Ok(mdns)) => Some(mdns),
             Some(Err(error)) => {
                 log::warn!("no mDNS: {error}");
@@ -213,6 +217,7 @@ impl Running {
         };
         running.listen()?;
         running.serve_stun();
+        running.place_pages();
         running.carry_out();
         Ok(running)
     }
@@ -229,8 +234,13 @@ impl Running {
                 continue;
             }
             let Err(error) = self.open_doors(ip) else { continue };
-            // a kernel without IPv6 is no reason to serve nobody
+            // a kernel without IPv6 is no reason to serve nobody, and will not have it later
             let spare = ip.is_ipv6() && self.config.listen.len() > 1;
+            if spare && error.1.raw_os_error() == Some(libc::EAFNOSUPPORT) {
+                log::info!("no IPv6 here: {error}");
+                self.listening.insert(ip);
+                continue;
+            }
             if error.1.kind() != io::ErrorKind::AddrNotAvailable && !spare {
                 return Err(error.into());
             }
@@ -251,9 +261,9 @@ impl Running {
         let bound = self.sockets.bind(address, self.events.clone());
         bound.map_err(|error| listen::BindError(address, error))?;
         let loopback = self.config.listen.iter().all(IpAddr::is_loopback);
-        task::spawn_local(listen::tls(door, self.doors.clone()));
+        spawn(listen::tls(door, self.doors.clone()));
         if let Some(plain) = plain {
-            task::spawn_local(listen::plain(plain, loopback, self.doors.clone()));
+            spawn(listen::plain(plain, loopback, self.doors.clone()));
         }
         self.listening.insert(ip);
         Ok(())
@@ -341,10 +351,16 @@ impl Running {
                 Output::Link(link, out) => {
                     send(&mut self.links, link, out, &self.doors.links.waiting, MAX_LINKS_WAIT);
                 }
-                Output::News(news) => self.bus.tell(news),
+                Output::News(news) => {
+                    // in a large mesh it can wait until the next look around
+                    if matches!(news, News::Member { alive, .. } if alive <= FEW) {
+                        self.place_pages();
+                    }
+                    self.bus.tell(news);
+                }
                 Output::Save(saved) => {
                     let (state, events) = (self.config.state.clone(), self.events.clone());
-                    task::spawn_local(async move {
+                    spawn(async move {
                         let at = state.clone();
                         let written = task::spawn_blocking(move || store::save(&at, &saved)).await;
                         let failed = match written {
@@ -383,7 +399,7 @@ impl Running {
             }
             match stun::bind(address) {
                 Ok(socket) => {
-                    let serving = task::spawn_local(stun::serve(socket, self.stun_counters.clone()));
+                    let serving = spawn(stun::serve(socket, self.stun_counters.clone()));
                     self.stun.insert(address, serving);
                 }
                 Err(error) => failed.push(format!("no STUN on UDP {address}: {error}")),
@@ -392,20 +408,35 @@ impl Running {
         self.trouble("no_stun", (!failed.is_empty()).then(|| failed.join("; ")));
     }
 
+    /// Where pages are led to: other nodes may have come that tell an address of ours too.
+    fn place_pages(&mut self) {
+        let place = Place {
+            community: self.config.community_host.clone(),
+            shared: self.config.shared_hosts.clone(),
+            shared_addresses: self.node.shared_addresses(),
+            addresses: self.node.addresses().to_vec(),
+        };
+        self.doors.site.place.replace(place);
+    }
+
     /// Interfaces come and go, and so do the addresses behind names.
     fn look_around(&mut self) {
         let now = self.now();
+        self.place_pages();
         if self.troubles.contains_key("no_control_socket")
             && let Ok(server) = ctl::Server::bind(&self.config.run_dir)
         {
-            task::spawn_local(server.serve(self.events.clone()));
+            spawn(server.serve(self.events.clone()));
             self.trouble("no_control_socket", None);
         }
         if let Err(error) = self.listen() {
             self.trouble("not_listening", Some(error.to_string()));
         }
         self.serve_stun();
-        self.sources.look_around(&plan(&self.config, self.node.id()));
+        self.sources.look_around(&plan(&self.config, &self.overrides, self.node.id()));
+        if let Some(failed) = self.mdns.as_ref().map(Mdns::failed) {
+            self.trouble("no_mdns", failed);
+        }
         if let Ok(settings) = settings(&self.config) {
             self.node.set_settings(now, settings);
         }
@@ -414,7 +445,7 @@ impl Running {
                 continue;
             }
             let events = self.events.clone();
-            task::spawn_local(async move {
+            spawn(async move {
                 match tokio::net::lookup_host((host.as_str(), port)).await {
                     Ok(found) => {
                         for address in found.take(4) {
@@ -437,10 +468,19 @@ impl Running {
             log::warn!("{warning}");
         }
         let fixed = |c: &Config| {
-            (c.listen.clone(), c.port, c.http_port, c.stun_port, c.state.clone(), c.run_dir.clone(), c.mdns)
+            (
+                c.listen.clone(),
+                c.port,
+                c.http_port,
+                c.stun_port,
+                c.state.clone(),
+                c.run_dir.clone(),
+                c.mdns,
+                c.admission.clone(),
+            )
         };
         if fixed(&config) != fixed(&self.config) {
-            log::warn!("addresses, ports, directories and mDNS change only with a restart");
+            log::warn!("addresses, ports, directories, admission and mDNS change only with a restart");
         }
         if let Some((chain, key)) = &config.certificate {
             let page = certificate::load(chain, key).map_err(|error| error.to_string()).and_then(|page| {
@@ -466,7 +506,7 @@ impl Running {
         (new.listen, new.port, new.http_port, new.stun_port) =
             (old.listen, old.port, old.http_port, old.stun_port);
         (new.state, new.run_dir, new.mdns) = (old.state, old.run_dir, old.mdns);
-        self.sources.configure(&plan(&self.config, self.node.id()));
+        self.sources.configure(&plan(&self.config, &self.overrides, self.node.id()));
         self.look_around();
         log::info!("reloaded");
         Ok(())
@@ -497,10 +537,10 @@ impl Running {
             log::error!("cannot write to {}: {error}", self.config.state.display());
         }
         self.links.clear();
+        if let Some(mdns) = self.mdns.take() {
+            mdns.stop();
+        }
         let goodbyes = async {
-            if let Some(mdns) = self.mdns.take() {
-                mdns.stop().await;
-            }
             // the pages' tasks write what is queued and then tell that they are done
             while !self.pages.is_empty() {
                 match self.inbox.recv().await {
@@ -545,6 +585,7 @@ fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
         max_sessions_per_account: config.limits.sessions_per_account as usize,
         max_accounts: config.limits.accounts as usize,
         page_rate: config.limits.page_rate,
+        admission: config.admission.clone(),
     })
 }
 
@@ -556,10 +597,10 @@ fn is_member_at(node: &Node<Identity>, address: SocketAddr) -> bool {
 }
 
 /// What the discovery sources are to do.
-fn plan(config: &Config, id: NodeId) -> sources::Plan {
+fn plan(config: &Config, overrides: &Overrides, id: NodeId) -> sources::Plan {
     use sources::From;
     let discovery = config.discovery.clone();
-    let bus = |on: bool| on.then(|| From::Bus(UBUS.into()));
+    let bus = |on: bool| on.then(|| From::Bus(overrides.ubus.clone().unwrap_or_else(|| UBUS.into())));
     let directory = |(on, path): (bool, PathBuf)| on.then_some(From::Directory(path));
     let sockets = |(on, at): (bool, Vec<SocketAddr>)| on.then_some(From::Sockets(at));
     let domains = (!discovery.dns_domains.is_empty())

@@ -84,6 +84,7 @@ function takes(section, values) {
 const COMPANIONS = {
   'node.certificate': { key: '/etc/truca/a.key' },
   'node.key': { certificate: '/etc/truca/a.crt' },
+  'node.community_host': { certificate: '/etc/truca/a.crt', key: '/etc/truca/a.key' },
   'peer.port': { address: '10.0.0.1' },
   'peer.id': { address: '10.0.0.1' },
 };
@@ -127,7 +128,7 @@ test('what does not fit together is said before it is saved', () => {
   for (const values of [
     { port: '8080' }, { port: '3478' }, { http_port: '8443' }, { stun_port: '08443' },
     { port: '9000', http_port: '9000' }, { port: '9000', http_port: '8443', stun_port: '0' }, { http_port: '0', stun_port: '0' },
-    { certificate: '/a.crt' }, { key: '/a.key' }, { certificate: '/a.crt', key: '/a.key' },
+    { certificate: '/a.crt' }, { key: '/a.key' }, { community_host: 'truca.mesh' }, { community_host: 'truca.mesh', certificate: '/a.crt', key: '/a.key' }, { certificate: '/a.crt', key: '/a.key' },
   ]) {
     for (const field of fields) field.typed = (field.section === 'node' && values[field.option]) || '';
     const said = fields.filter((field) => field.section === 'node' && field.validate).map((field) => field.validate('id', field.typed));

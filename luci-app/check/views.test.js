@@ -143,6 +143,21 @@ test('an account is renamed and made an administrator, and the daemon knows', as
   assert.equal(page.modals.length, 0);
 });
 
+test('devices are reset after a question, and the next one that takes the name has it', async () => {
+  const marta = await casa.signIn('marta', 'Marta');
+  const page = router();
+  await page.show('people');
+  page.press('Reset devices', row(page, marta.address));
+  const [{ node }] = page.modals;
+  page.press('Reset devices', node);
+  await until('the answer', () => page.modals.length === 0);
+  const devices = async () => (await casa.call('truca', 'accounts', { filter: 'marta' })).accounts.map((account) => account.devices);
+  assert.deepEqual(await devices(), [0]);
+  const other = await casa.signIn('marta', 'Marta');
+  assert.deepEqual([other.address, await devices()], [marta.address, [1]]);
+  for (const one of [marta, other]) one.leave();
+});
+
 test('a search among accounts is the router\'s', async () => {
   const page = router();
   await page.show('people');

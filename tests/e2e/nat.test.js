@@ -15,7 +15,7 @@ describe('three routers in a line, each masquerading the same LAN', () => {
 
   before(async () => {
     lab = await Lab.up('nat');
-    browsers = await Promise.all(['c1', 'c3'].map(browserIn));
+    browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client)));
   }, { timeout: 90_000 });
 
   after(async () => {
@@ -46,6 +46,33 @@ describe('three routers in a line, each masquerading the same LAN', () => {
     await anna.hearsMore(['framesDecoded', 'videoFrames']);
     await throughTranslation();
     await hangUp(anna, carla);
+  });
+
+  scene("the gateway's address, which every router has, led to the router's own", async () => {
+    const dora = await Person.at(browsers[0], lab.node(1), 'Dora');
+    try {
+      await dora.see('name-input').waitFor();
+      assert.equal(new URL(dora.page.url()).hostname, '10.99.0.1');
+    } finally {
+      await dora.leaves();
+    }
+  });
+
+  scene('a phone that walks to the same gateway address of another router keeps its router and its call', async () => {
+    const dora = await Person.at(browsers[0], lab.node(1), 'Dora');
+    try {
+      await dora.signIn();
+      await connect(dora, carla);
+      const attached = await dora.walks('c1', 'n2', lab);
+      assert.ok(attached <= 3_000, `attached again after ${attached} ms`);
+      await dora.stageIs('connected', [], 30_000);
+      await chat(dora, carla, 'still here');
+      await dora.hearsMore(['audioFrames'], 20, 30_000);
+      await hangUp(dora, carla);
+    } finally {
+      await lab.move('c1', 'n1');
+      await dora.leaves();
+    }
   });
 
   async function throughTranslation() {

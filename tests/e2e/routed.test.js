@@ -17,7 +17,7 @@ describe('three routers in a line, routed', () => {
 
   before(async () => {
     lab = await Lab.up('routed');
-    browsers = await Promise.all(['c1', 'c2', 'c3'].map(browserIn));
+    browsers = await Promise.all(['c1', 'c2', 'c3'].map((client) => browserIn(client)));
   }, { timeout: 90_000 });
 
   after(async () => {
@@ -72,6 +72,38 @@ describe('three routers in a line, routed', () => {
       await twin.picture('name-taken');
     } finally {
       await twin.leaves();
+    }
+  });
+
+  scene('somebody who disturbs is reported from their card, kept out with words, and let in again', async () => {
+    const node = lab.node(1);
+    const eloi = await (await Person.at(browsers[0], node, 'Eloi')).signIn();
+    try {
+      await anna.sees(eloi);
+      await anna.row(eloi).click();
+      await anna.see('report').click();
+      await anna.see('report-input').fill('rings at night <b>and</b> says nothing');
+      await anna.page.screenshot({ path: new URL('screenshots/report-360x740.png', import.meta.url).pathname });
+      await anna.see('report-submit').click();
+      await anna.page.getByText('Told to the owner of this router.').waitFor();
+      const { reports: [told] } = await node.ctl('reports');
+      assert.equal(told.reason, 'rings at night <b>and</b> says nothing');
+      assert.deepEqual([told.about.split('@')[0], told.by.split('@')[0]], ['eloi', 'anna']);
+      await node.ctl('ban', { id: told.about, reason: told.reason });
+      // signed out on the spot, and told why; trying again says the same
+      for (const again of [false, true]) {
+        if (again) await eloi.see('name-submit').click();
+        await eloi.page.getByText('The owner of this router has kept this name out.').waitFor();
+      }
+      await eloi.picture('kept-out');
+      // the button that had the focus is off now; the card closes by Esc all the same
+      await anna.sees(eloi, false);
+      await anna.closesCard();
+      await node.ctl('unban', { id: told.about });
+      await eloi.signIn();
+      await anna.sees(eloi);
+    } finally {
+      await eloi.leaves();
     }
   });
 
@@ -146,6 +178,18 @@ describe('three routers in a line, routed', () => {
       await biel.closesStage();
       await biel.sees(dora, false);
     });
+  });
+
+  scene('a phone that walks to another access point is attached again within 3 seconds, and its call goes on', async () => {
+    await connect(anna, carla);
+    const attached = await anna.walks('c1', 'n2', lab);
+    assert.ok(attached <= 3_000, `attached again after ${attached} ms`);
+    await both(anna, carla, (person) => person.stageIs('connected', [], 30_000));
+    await both(anna, carla, (person) => person.hearsMore());
+    await chat(anna, carla, 'from the other end of the village');
+    await anna.walks('c1', 'n1', lab);
+    await both(anna, carla, (person) => person.hearsMore(['audioFrames'], 20, 30_000));
+    await hangUp(anna, carla);
   });
 
   scene("a page's socket is cut for a few seconds: the call stays and nothing said is lost", async () => {

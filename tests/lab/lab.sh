@@ -10,6 +10,7 @@
 #   set           load the firewall again, with other switches; open flows are forgotten where possible
 #   down          end what runs inside and take everything away
 #   show          addresses, routes and firewall of every node
+#   move C N      client C walks to node N's LAN: another cable, another address (move c1 n2)
 #   shell NAME    a shell in n1, c3, …
 #   exec NAME …   a command in n1, c3, …
 #
@@ -95,8 +96,8 @@ node() {
   ip -n "$n" addr add "10.99.0.$i/32" dev lo
   ip -n "$n" link add br-lan type bridge
   ip -n "$n" addr add "$(lan "$i").1/24" dev br-lan
-  ip link add lan0 netns "$n" type veth peer name eth0 netns "$c"
-  ip -n "$n" link set lan0 master br-lan up
+  ip link add "lan-c$i" netns "$n" type veth peer name eth0 netns "$c"
+  ip -n "$n" link set "lan-c$i" master br-lan up
   ip -n "$n" link set br-lan up
   ip -n "$c" addr add "$(lan "$i").$((100 + i))/24" dev eth0
   ip -n "$c" link set eth0 up
@@ -162,6 +163,22 @@ down() {
   done
 }
 
+# The router's end of the client's cable goes to another router; the client's interface stays, loses its carrier
+# and gets an address of the new LAN, as after a walk from one access point to the next.
+move() {
+  local client=$1 node=$2 port=lan-$1 found='' c n from
+  c=$(ns "$client") n=$(ns "$node")
+  for from in $(all); do
+    if ip -n "$from" link show "$port" >/dev/null 2>&1; then found=$from; fi
+  done
+  [ -n "$found" ] || { echo "lab: no router has a cable of $client" >&2; exit 1; }
+  ip -n "$c" addr flush dev eth0
+  ip -n "$found" link set "$port" netns "$n"
+  ip -n "$n" link set "$port" master br-lan up
+  ip -n "$c" addr add "$(lan "${node#n}").$((100 + ${client#c}))/24" dev eth0
+  ip -n "$c" route replace default via "$(lan "${node#n}").1"
+}
+
 firewalls() {
   local n i=0
   for n in $(all); do
@@ -194,7 +211,8 @@ case ${1:-} in
   set) need; firewalls ;;
   down) need; down ;;
   show) need; show ;;
+  move) need; move "${2:?which client? c1, c2, …}" "${3:?to which node? n1, n2, …}" ;;
   shell) need; inside "${2:-}" env PS1="[${2:-}] \w \$ " bash --norc -i ;;
   exec) need; shift; inside "$@" ;;
-  *) echo "usage: $0 up|set|down|show|shell NAME|exec NAME COMMAND…" >&2; exit 2 ;;
+  *) echo "usage: $0 up|set|down|show|move CLIENT NODE|shell NAME|exec NAME COMMAND…" >&2; exit 2 ;;
 esac

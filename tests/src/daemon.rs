@@ -35,6 +35,8 @@ pub struct Options {
     pub program: Option<PathBuf>,
     /// Further arguments.
     pub arguments: Vec<OsString>,
+    /// Whether it listens on every address and speaks mDNS there, which only namespaces of a test keep to itself.
+    pub mdns: bool,
     /// The command before it: an emulator with its options, for another machine's program.
     pub runner: Vec<String>,
 }
@@ -240,7 +242,12 @@ fn launch(options: &Options, directory: &Path, [port, http, stun]: [u16; 3]) -> 
     fs::write(directory.join("config"), &options.config)?;
     let name = if options.name.is_empty() { "casa" } else { &options.name };
     let mut command = options.command()?;
-    command.args(["--listen", "127.0.0.1", "--no-mdns", "--log", "info", "--name", name]);
+    let listen: &[&str] = if options.mdns {
+        &["--listen", "0.0.0.0", "--listen", "::"]
+    } else {
+        &["--listen", "127.0.0.1", "--no-mdns"]
+    };
+    command.args(listen).args(["--log", "info", "--name", name]);
     command.arg("--config").arg(directory.join("config"));
     command.arg("--state").arg(directory.join("state")).arg("--run-dir").arg(directory.join("run"));
     for (option, port) in [("--port", port), ("--http-port", http), ("--stun-port", stun)] {

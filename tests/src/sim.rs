@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use truca_core::Time;
 use truca_core::id::NodeId;
 use trucad::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use trucad::node::admission::Admission;
 use trucad::node::state::Saved;
 use trucad::node::{Keys, Node, Output, Settings};
 
@@ -130,6 +131,8 @@ pub struct Mesh {
     pub weather: Weather,
     /// Pairs of groups that cannot talk: the side of each host, when there is a partition.
     sides: Option<Vec<u8>>,
+    /// Which nodes a host lets in, from its next start; any when it is not here.
+    pub admissions: BTreeMap<usize, Admission>,
     /// Mutates bytes on the way: `(kind, bytes)`.
     pub tamper: Option<fn(&mut SmallRng, &mut Vec<u8>)>,
 }
@@ -181,6 +184,7 @@ impl Mesh {
             last_page: 0,
             weather: Weather::default(),
             sides: None,
+            admissions: BTreeMap::new(),
             tamper: None,
         }
     }
@@ -212,6 +216,7 @@ impl Mesh {
             max_sessions_per_account: 8,
             max_accounts: 2_000,
             page_rate: 20,
+            admission: self.admissions.get(&host).cloned().unwrap_or_default(),
         };
         let saved = self.hosts[host].saved.clone();
         self.hosts[host].started = self.now;
@@ -494,12 +499,25 @@ impl Mesh {
         person
     }
 
-    /// Opens a new page for somebody who has an account already, at any node.
-    pub fn sign_in_again(&mut self, person: &mut Person, host: usize) {
+    /// Opens a page at a node for a new device of somebody, which does not sign in yet.
+    pub fn new_device(&mut self, of: &Person, host: usize) -> Person {
+        let key = TestKey::new(self.rng.next_u64());
+        let mut device = Person { key, token: String::new(), requests: 0, counter: 0, ..of.clone() };
+        self.open_page(&mut device, host);
+        device
+    }
+
+    /// Opens a new page for somebody who has an account already, at any node. What the node answers.
+    pub fn try_sign_in(&mut self, person: &mut Person, host: usize) -> Value {
         let hello = self.open_page(person, host);
         (person.requests, person.counter) = (1, person.counter + 2);
         let text = person.sign_in_text(&hello);
-        let answer = self.say(person, &text);
+        self.say(person, &text)
+    }
+
+    /// The same, and it must succeed.
+    pub fn sign_in_again(&mut self, person: &mut Person, host: usize) {
+        let answer = self.try_sign_in(person, host);
         let token = answer["signed_in"]["token"].as_str();
         person.token = token.unwrap_or_else(|| panic!("not signed in: {answer}")).to_owned();
     }
@@ -570,6 +588,7 @@ impl Mesh {
 }
 
 /// Somebody with a page.
+#[derive(Clone)]
 pub struct Person {
     /// The host whose page it is.
     pub host: usize,

@@ -5,12 +5,10 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    env, fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    fs,
+    io::{Read as _, Write as _},
     os::unix::net::{UnixListener, UnixStream},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    path::Path,
     time::Duration,
 };
 
@@ -20,158 +18,18 @@ use truca_core::ubus::{
     message::{Attribute, Kind, Message},
     status,
 };
+use truca_tests::bus::{Bus, Folder, Listener};
 use truca_tests::daemon::{Daemon, Options};
 use truca_tests::page;
 
-/// A directory of one test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("truca-ubus-{}-{count}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.join("ubus.sock")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn daemon(socket: &Path) -> Daemon {
     let arguments = vec!["--ubus".into(), socket.into()];
-    Daemon::start(Options { arguments, ..Options::default() }).unwrap()
+    // nothing but its object: whoever plays the bus here expects one connection
+    let config = "config discovery\n\toption umdns 0\n\toption shared_state 0\n".into();
+    Daemon::start(Options { arguments, config, ..Options::default() }).unwrap()
 }
 
 // With OpenWrt's own programs
-
-/// A `ubusd` of this test alone.
-struct Bus {
-    folder: Folder,
-    child: Child,
-}
-
-impl Bus {
-    /// `None`, and a word why, where it is not installed: it comes with OpenWrt, and Debian has no package.
-    fn start() -> Option<Self> {
-        let folder = Folder::new();
-        match spawn(&folder.socket()) {
-            Ok(child) => Some(Self { folder, child }),
-            Err(error) => {
-                println!("skipped: no ubusd on PATH ({error}); build openwrt/libubox and openwrt/ubus");
-                None
-            }
-        }
-    }
-
-    fn restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = spawn(&self.folder.socket()).unwrap();
-    }
-
-    /// The command line client, waiting for at most 15 s.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("ubus");
-        command.arg("-s").arg(self.folder.socket()).args(["-t", "15"]).args(arguments);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// Calls a method of the object; the client ends with the status.
-    fn call(&self, method: &str, arguments: &Value) -> Result<Value, i32> {
-        let output = self.run(&["call", "truca", method, &arguments.to_string()]);
-        match output.status.code().unwrap() {
-            0 if output.stdout.is_empty() => Ok(json!({})),
-            0 => Ok(serde_json::from_slice(&output.stdout).unwrap()),
-            // a status of the method ends it with its negative
-            code => Err(if code > 127 { 256 - code } else { code }),
-        }
-    }
-
-    fn wait_for_object(&self) {
-        let waited = self.run(&["wait_for", "truca"]);
-        assert!(waited.status.success(), "{waited:?}");
-    }
-}
-
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn spawn(socket: &Path) -> std::io::Result<Child> {
-    let _ = fs::remove_file(socket);
-    let child = Command::new("ubusd").arg("-s").arg(socket).stderr(Stdio::null()).spawn()?;
-    until("ubusd has no socket", || UnixStream::connect(socket).is_ok());
-    Ok(child)
-}
-
-fn until(otherwise: &str, so: impl Fn() -> bool) {
-    for _ in 0..1_500 {
-        if so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("{otherwise}");
-}
-
-/// Lines of `ubus listen`.
-struct Listener(Child, BufReader<ChildStdout>);
-
-impl Listener {
-    fn start(bus: &Bus) -> Self {
-        // it tells of itself when it registers for its own event, so that none of ours is missed
-        let mut child = bus.command(&["listen", "truca.*", "ready"]).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        let mut listener = Self(child, lines);
-        let (sender, receiver) = std::sync::mpsc::channel::<()>();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                // the pattern is registered when the event comes back
-                while receiver.recv_timeout(Duration::from_millis(50)).is_err() {
-                    bus.run(&["send", "ready", "{}"]);
-                }
-            });
-            listener.next("ready");
-            sender.send(()).unwrap();
-        });
-        listener
-    }
-
-    /// The next event of this name.
-    fn next(&mut self, name: &str) -> Value {
-        loop {
-            let mut line = String::new();
-            assert!(self.1.read_line(&mut line).unwrap() > 0, "the listener ended");
-            let mut event: Value = serde_json::from_str(&line).unwrap();
-            if let Some(data) = event.as_object_mut().unwrap().remove(name) {
-                return data;
-            }
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 #[tokio::test]
 async fn ubus_serves_what_the_control_socket_serves() {
@@ -346,7 +204,7 @@ fn recorded(name: &str) -> Vec<u8> {
 
 #[test]
 fn the_daemon_serves_the_bus_and_comes_back_to_it() {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let listener = UnixListener::bind(folder.socket()).unwrap();
     let casa = daemon(&folder.socket());
     let (mut side, methods) = Side::accept(&listener);
@@ -377,7 +235,7 @@ fn the_daemon_serves_the_bus_and_comes_back_to_it() {
 
 #[test]
 fn without_a_bus_the_daemon_is_as_it_is() {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let casa = daemon(&folder.socket());
     assert_eq!(casa.ctl("status").unwrap()["node"]["name"], "casa");
     // and one that appears later is found
@@ -389,7 +247,7 @@ fn without_a_bus_the_daemon_is_as_it_is() {
 
 #[test]
 fn a_bus_that_does_not_let_us_is_said_once() {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let listener = UnixListener::bind(folder.socket()).unwrap();
     let casa = daemon(&folder.socket());
     for _ in 0..2 {
@@ -397,12 +255,12 @@ fn a_bus_that_does_not_let_us_is_said_once() {
         let mut side = Side(stream, Vec::new());
         side.0.write_all(&recorded("01-hello.s2c.bin")).unwrap();
         let add = side.next();
-        side.say(Kind::Status, add.sequence, 0, vec![Attribute::Status(status::PERMISSION_DENIED)]);
+        side.say(Kind::Status, add.sequence, 0, vec![Attribute::Status(status::INVALID_ARGUMENT)]);
     }
     let (mut side, _) = Side::accept(&listener);
     assert_eq!(side.invoke("bans", &[]).0, status::OK);
     assert_eq!(
-        casa.log().matches("ubus refuses the object truca with status 6").count(),
+        casa.log().matches("ubus refuses the object truca with status 2").count(),
         1,
         "{}",
         casa.log()
@@ -412,7 +270,7 @@ fn a_bus_that_does_not_let_us_is_said_once() {
 /// The one other ubus client in Rust: what it writes is what we write, and what we say it reads.
 #[test]
 fn a_client_that_is_not_ours_speaks_the_same() {
-    let folder = Folder::new();
+    let folder = Folder::default();
     let listener = UnixListener::bind(folder.socket()).unwrap();
     let path = folder.socket().to_str().unwrap().to_owned();
     let other = std::thread::spawn(move || {

@@ -29,7 +29,7 @@ use truca_core::id::DeviceId;
 use truca_core::name::Address;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
-use crate::node::{Keys, Node, Output, Settings, state::Saved};
+use crate::node::{Keys, Node, Output, Settings, admission::Admission, state::Saved};
 
 /// The points 1·G, 2·G and 3·G of P-256: keys whose secrets are 1, 2 and 3.
 const POINTS: [&str; 3] = [
@@ -141,6 +141,7 @@ pub(crate) fn node() -> Node<BenchKeys> {
         max_sessions_per_account: 2,
         max_accounts: 4,
         page_rate: 0,
+        admission: Admission::Open,
     };
     Node::new(Time::ZERO, BenchKeys(OWN), settings, Saved::default())
 }
@@ -202,7 +203,7 @@ pub fn membership(data: &[u8]) {
 
     let mut gossip = introduced(own.agreement_secret());
     let theirs = seal::Secret::from(BenchKeys(OTHER).agreement_secret());
-    let key = PairKey::agree(&theirs, Gossip::agreement(own.agreement_secret()));
+    let key = PairKey::agree(&theirs, Gossip::agreement(own.agreement_secret()), None);
     let mut now = Time::ZERO;
     for step in steps(data) {
         let payload = [&gossip::short(id(OTHER))[..], step].concat();
@@ -320,12 +321,14 @@ pub(crate) fn sign_in_text(person: usize, device: u8, counter: u32) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::net::IpAddr;
     use std::path::Path;
 
     use truca_core::directory::sync::Digest;
+    use truca_core::discovery::mdns;
     use truca_core::id::CallId;
-    use truca_core::wire::node::{CallBody, CallFrame, Device, Introduction};
-    use truca_core::wire::page::{Candidate, Description, Kind, Media, Presence, Reason};
+    use truca_core::wire::node::{AccountBody, AccountFrame, CallBody, CallFrame, Device, Introduction};
+    use truca_core::wire::page::{Candidate, Description, Kind, LinkEnd, Media, Presence, Reason};
 
     use super::*;
 
@@ -370,6 +373,21 @@ mod tests {
         write("membership", "raw", &raw[1]);
         write("membership", "join", &script(&said[..said.len().min(8)]));
         write("membership", "life", &script(&said[8..said.len().min(40)]));
+
+        // a neighbour that comes, asks and goes
+        let mut neighbour = mdns::Mdns::new(id(OTHER), "torre", 8443, 1, 1).unwrap();
+        let address = IpAddr::from([10, 0, 0, 2]);
+        let interface = mdns::Interface { index: 2, name: "mesh0".into(), addresses: vec![(address, 24)] };
+        neighbour.set_interfaces(Time::ZERO, vec![interface]);
+        neighbour.handle_timeout(SECOND);
+        neighbour.stop();
+        let mut said = vec![12];
+        while let Some(output) = neighbour.poll_output() {
+            let mdns::Output::Send { payload, .. } = output else { continue };
+            said.extend([payload.len() as u8, 0]);
+            said.extend(payload);
+        }
+        write("discovery", "mdns", &said);
 
         let device = |n: u8| DeviceId::of_point(&BenchKeys(n).point());
         let own = Device { address: format!("nuria@{}", id(OWN)).parse().unwrap(), device: device(2) };
@@ -422,6 +440,27 @@ mod tests {
                 call(CallBody::Presence(Presence::Lost)),
                 call(CallBody::Restore),
                 call(CallBody::HangUp(Reason::HungUp)),
+            ]),
+        );
+
+        let home = format!("nuria@{}", id(OWN)).parse::<Address>().unwrap();
+        let account = |body| {
+            let frame = AccountFrame { request: Bytes([7; 16]), address: home.clone(), body };
+            Frame::Account(Box::new(frame)).encode()
+        };
+        let (key, signature) = (Bytes(BenchKeys(3).point()), Bytes([1; 64]));
+        write(
+            "node_frame",
+            "devices",
+            &script(&[
+                account(AccountBody::Ask { key, commit: Bytes([2; 32]), at: id(OTHER) }),
+                account(AccountBody::Show(Bytes([3; 16]))),
+                account(AccountBody::Open(Bytes([4; 16]))),
+                account(AccountBody::Confirm { key, signature }),
+                account(AccountBody::Refuse),
+                account(AccountBody::End(LinkEnd::Cancelled)),
+                account(AccountBody::Linked(account_record(OTHER, "pep", 3))),
+                account(AccountBody::Revoke { device: device(2), counter: 1, key, signature }),
             ]),
         );
 

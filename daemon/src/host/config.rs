@@ -14,6 +14,7 @@ use log::LevelFilter;
 use truca_core::id::NodeId;
 
 use super::uci;
+use crate::node::admission::Admission;
 
 mod draft;
 pub mod options;
@@ -49,6 +50,12 @@ pub struct Config {
     pub log_level: LevelFilter,
     /// A certificate chain (PEM) to show instead of our own, and its key.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// The host name that all nodes of the community serve with that certificate.
+    pub community_host: Option<String>,
+    /// Hosts that are another router elsewhere.
+    pub shared_hosts: Vec<String>,
+    /// Which nodes may be members.
+    pub admission: Admission,
     /// Whether to look for nodes by mDNS.
     pub mdns: bool,
     /// How else to look for nodes.

@@ -23,7 +23,7 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
     sync::{Semaphore, mpsc, oneshot},
-    task, time,
+    time,
 };
 
 use crate::event::Event;
@@ -137,7 +137,7 @@ impl Server {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let events = events.clone();
-                    task::spawn_local(async move {
+                    crate::task::spawn(async move {
                         // One who asks too slowly or goes away harms nobody
                         let _ = time::timeout(PATIENCE, converse(stream, events)).await;
                         drop(place);

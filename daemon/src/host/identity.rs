@@ -149,8 +149,10 @@ fn load_or_create_key(path: &Path) -> Result<Vec<u8>, Error> {
             let mode = fs::metadata(path).map_err(|why| Error::Read(path.into(), why))?.permissions().mode();
             if mode & 0o077 != 0 {
                 log::warn!("{} was readable by others (mode {:o}): now 600", path.display(), mode & 0o777);
-                fs::set_permissions(path, fs::Permissions::from_mode(0o600))
-                    .map_err(|why| Error::Write(path.into(), why))?;
+                // flash that is read-only is no reason to serve nobody
+                if let Err(why) = fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
+                    log::error!("it still is: {why}");
+                }
             }
             Ok(der.secret_pkcs8_der().to_vec())
         }

@@ -14,7 +14,6 @@ use serde_json::{Map, Value};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task;
 use tokio::time::{Instant, sleep_until, timeout};
 use truca_core::ubus::blobmsg::{self, Table, kind};
 use truca_core::ubus::client::{Client, Invocation, Object, Output};
@@ -49,7 +48,7 @@ impl Bus {
         let start = Instant::now();
         let client = Client::new(start.elapsed(), Some(object()));
         let driver = Driver { sockets, start, client, stream: None, news, events, complained: false };
-        task::spawn_local(driver.run());
+        crate::task::spawn(driver.run());
         Self(sender)
     }
 
@@ -155,8 +154,10 @@ impl Driver {
     fn complain(&mut self, status: u32) {
         if !std::mem::replace(&mut self.complained, true) {
             let why = match status {
-                status::PERMISSION_DENIED => "permission denied: is /usr/share/acl.d/truca.json there?",
-                status::INVALID_ARGUMENT => "the name is taken: does another trucad run here?",
+                // ubusd has one answer for both (ubusd_handle_add_object)
+                status::INVALID_ARGUMENT => {
+                    "is /usr/share/acl.d/truca.json there? or does another trucad run here?"
+                }
                 _ => "it says no more",
             };
             log::warn!("ubus refuses the object truca with status {status} ({why}); it is tried again");

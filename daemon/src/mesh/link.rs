@@ -74,7 +74,7 @@ impl Links {
 /// Dials in a task of its own: `LinkOpened` with `dialled`, or `DialFailed`.
 pub fn dial(address: SocketAddr, links: &Rc<Links>) {
     let links = links.clone();
-    tokio::task::spawn_local(async move {
+    crate::task::spawn(async move {
         // Boxed, so that an open link does not carry the room for a handshake.
         let attempt = Box::pin(timeout(DIAL_DEADLINE, links.tls.dial(address))).await;
         let why = match attempt {

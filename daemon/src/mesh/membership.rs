@@ -26,7 +26,7 @@ impl Sockets {
     pub fn bind(&mut self, address: SocketAddr, events: mpsc::Sender<Event>) -> io::Result<()> {
         let socket = Rc::new(stun::bind(address)?);
         self.0.push((socket.local_addr()?, socket.clone()));
-        tokio::task::spawn_local(read(socket, events));
+        crate::task::spawn(read(socket, events));
         Ok(())
     }
 

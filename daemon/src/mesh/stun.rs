@@ -89,7 +89,7 @@ mod tests {
     fn start(address: &str) -> Option<(SocketAddr, SharedCounters)> {
         let socket = bind(address.parse().unwrap()).ok()?;
         let (own, counters) = (socket.local_addr().unwrap(), SharedCounters::default());
-        task::spawn_local(serve(socket, Rc::clone(&counters)));
+        crate::task::spawn(serve(socket, Rc::clone(&counters)));
         Some((own, counters))
     }
 

@@ -5,7 +5,7 @@ use truca_core::Time;
 use truca_core::directory::window::node_info;
 use truca_core::id::{CallId, NodeId};
 use truca_core::signal::call::{Output as CallOutput, SessionId, What};
-use truca_core::wire::node::{CallBody, CallFrame, Device, Introduction};
+use truca_core::wire::node::{CallBody, CallFrame, Device, Frame, Introduction};
 use truca_core::wire::page::{
     Accepted, CallEvent, Candidate, CandidateEvent, Code, DescribeEvent, Description, Ended, Failure, InCall,
     Incoming, MAX_CANDIDATE, MAX_SDP, MAX_TEXT, MessageEvent, Party, PeerEvent, Reason, Request,
@@ -149,7 +149,7 @@ impl<K: Keys> Node<K> {
     pub(super) fn on_call(&mut self, now: Time, output: CallOutput) {
         match output {
             CallOutput::Send { node, frame } if node == self.id => self.on_call_frame(now, node, frame),
-            CallOutput::Send { node, frame } => self.deliver(now, node, frame),
+            CallOutput::Send { node, frame } => self.deliver(now, node, Frame::Call(Box::new(frame))),
             CallOutput::Event { session, call, what } => {
                 let event = self.event(call, what);
                 self.tell_call(now, session, event);

@@ -15,7 +15,8 @@ use truca_core::Time;
 use truca_core::directory::record::Record;
 use truca_core::id::NodeId;
 use truca_core::sorted::{Map, Set};
-use truca_core::wire::node::{CallFrame, Frame, VERSION};
+use truca_core::wire::bytes::Bytes;
+use truca_core::wire::node::{Frame, VERSION};
 
 use super::compare::Comparing;
 use super::{Job, Keys, Node, Output};
@@ -53,6 +54,8 @@ pub(super) struct Link {
     dialled: bool,
     opened: Time,
     active: Time,
+    /// Whether the other side has shown that it may be a member.
+    admitted: bool,
     /// Whether the other side's `Hello` came.
     ready: bool,
     in_bytes: u32,
@@ -79,7 +82,7 @@ struct Dial {
 #[derive(Debug, Default)]
 struct Reach {
     addresses: Vec<SocketAddr>,
-    waiting: Vec<CallFrame>,
+    waiting: Vec<Frame>,
     compare: bool,
 }
 
@@ -88,6 +91,8 @@ pub(super) struct Counters {
     pub(super) opened: u32,
     pub(super) failed: u32,
     pub(super) refused: u32,
+    /// Nodes that may not be members, and their records.
+    pub(super) not_admitted: u32,
     pub(super) bad_frames: u32,
     /// Comparisons and wants that came too often.
     pub(super) too_often: u32,
@@ -134,11 +139,11 @@ impl Links {
     }
 
     /// Whether another frame may wait until a node is reached.
-    fn can_wait(&self, id: NodeId, frame: &CallFrame) -> bool {
+    fn can_wait(&self, id: NodeId, frame: &Frame) -> bool {
         let waiting = self.reaching.values().flat_map(|reach| &reach.waiting);
-        let bytes: usize = waiting.map(|frame| frame.body.size()).sum();
+        let bytes: usize = waiting.map(Frame::size).sum();
         let frames = self.reaching.get(&id).map_or(0, |reach| reach.waiting.len());
-        frames < MAX_WAITING && bytes + frame.body.size() <= MAX_WAITING_BYTES
+        frames < MAX_WAITING && bytes + frame.size() <= MAX_WAITING_BYTES
     }
 
     /// How many nodes are being reached.
@@ -292,7 +297,11 @@ impl<K: Keys> Node<K> {
         if let Some(dial) = self.links.dials.get_mut(&remote).filter(|_| dialled) {
             dial.found = Some(id);
         }
-        if id == self.id || self.owner.refuses_link(id) {
+        let allowed = self.settings.admission.allows(id);
+        if !allowed && id != self.id {
+            self.not_admitted(id, "is not among those that are allowed");
+        }
+        if id == self.id || !allowed || self.owner.refuses_link(id) {
             if let Some(dial) = self.links.dials.get_mut(&remote) {
                 dial.due = now + FORGET;
                 dial.insistent = false;
@@ -330,6 +339,7 @@ impl<K: Keys> Node<K> {
             dialled,
             opened: now,
             active: now,
+            admitted: false,
             ready: false,
             in_bytes: 0,
             out_bytes: 0,
@@ -338,13 +348,45 @@ impl<K: Keys> Node<K> {
         };
         self.links.open.insert(link, opened);
         self.jobs.insert((now + HELLO_WAIT, Job::LinkIdle(link)));
+        match self.settings.admission.proof(self.id, id) {
+            Some(proof) if dialled => self.introduce_ourselves(now, link, Some(proof)),
+            // who cannot prove that it may be a member is told nothing
+            Some(_) => {}
+            None => {
+                if let Some(open) = self.links.open.get_mut(&link) {
+                    open.admitted = true;
+                }
+                self.introduce_ourselves(now, link, None);
+            }
+        }
+        self.settle(now);
+    }
+
+    fn introduce_ourselves(&mut self, now: Time, link: LinkId, proof: Option<Bytes<32>>) {
+        if let Some(proof) = proof {
+            self.send_frame(now, link, &Frame::Prove(proof));
+        }
         let hello = Frame::Hello {
             version: VERSION,
             node: Record::Node(self.record.clone()).encode(),
             generation: self.gossip.generation(),
         };
         self.send_frame(now, link, &hello);
-        self.settle(now);
+    }
+
+    /// The other side shows that it knows the secret of the community.
+    fn on_prove(&mut self, now: Time, link: LinkId, shown: &Bytes<32>) -> bool {
+        let Some(open) = self.links.open.get_mut(&link) else { return true };
+        if !self.settings.admission.is_proof(self.id, open.id, shown) {
+            return false;
+        }
+        let answers = !open.admitted && !open.dialled;
+        open.admitted = true;
+        let id = open.id;
+        if answers {
+            self.introduce_ourselves(now, link, self.settings.admission.proof(self.id, id));
+        }
+        true
     }
 
     /// A link is gone.
@@ -415,15 +457,21 @@ impl<K: Keys> Node<K> {
         self.traffic.links_in += bytes.len() as u64;
         open.active = now;
         open.in_bytes = open.in_bytes.wrapping_add(bytes.len() as u32);
-        let (id, ready) = (open.id, open.ready);
+        let (id, ready, admitted) = (open.id, open.ready, open.admitted);
         let understood = match Frame::decode(bytes) {
+            Some(Frame::Prove(shown)) if !ready => self.on_prove(now, link, &shown),
+            _ if !admitted => false,
             Some(Frame::Hello { version, node, generation }) if !ready => {
                 self.on_hello(now, link, version, &node, generation)
             }
             Some(frame) if ready => self.on_frame(now, link, id, frame),
             _ => false,
         };
-        if !understood {
+        let admitted = self.links.open.get(&link).is_none_or(|open| open.admitted);
+        if !admitted {
+            self.not_admitted(id, "does not show that it knows the community's secret");
+            self.close_link(now, link);
+        } else if !understood {
             self.bad_frame(id, "does not read; the link is closed");
             self.close_link(now, link);
         }
@@ -431,6 +479,14 @@ impl<K: Keys> Node<K> {
     }
 
     /// Counts a refused frame, and logs the first.
+    fn not_admitted(&mut self, id: NodeId, why: &str) {
+        let count = &mut self.links.counters.not_admitted;
+        *count = count.wrapping_add(1);
+        if *count == 1 {
+            log::warn!("the node {id} {why} (counted from now on, see `trucad ctl status`)");
+        }
+    }
+
     pub(super) fn bad_frame(&mut self, from: NodeId, what: &str) {
         let count = &mut self.links.counters.bad_frames;
         *count = count.wrapping_add(1);
@@ -470,14 +526,14 @@ impl<K: Keys> Node<K> {
             self.compare(now, link);
         }
         for frame in reach.waiting {
-            self.send_frame(now, link, &Frame::Call(Box::new(frame)));
+            self.send_frame(now, link, &frame);
         }
         true
     }
 
     fn on_frame(&mut self, now: Time, link: LinkId, from: NodeId, frame: Frame) -> bool {
         match frame {
-            Frame::Hello { .. } => return false,
+            Frame::Hello { .. } | Frame::Prove(_) => return false,
             Frame::Digest(theirs) => return self.on_digest(now, link, &theirs),
             Frame::Items { buckets, items, more } => return self.on_items(now, link, &buckets, items, more),
             Frame::Want(hashes) => self.on_want(now, link, &hashes),
@@ -487,6 +543,7 @@ impl<K: Keys> Node<K> {
                 }
             }
             Frame::Call(frame) => self.on_call_frame(now, from, *frame),
+            Frame::Account(frame) => return self.on_account_frame(now, from, *frame),
         }
         true
     }
@@ -500,27 +557,37 @@ impl<K: Keys> Node<K> {
         self.outputs.push_back(Output::Link(link, LinkOut::Frame(bytes)));
     }
 
-    /// Sends call signalling to a node, opening a link when there is none.
-    pub(super) fn deliver(&mut self, now: Time, id: NodeId, frame: CallFrame) {
+    /// Sends a frame to a node, opening a link when there is none.
+    pub(super) fn deliver(&mut self, now: Time, id: NodeId, frame: Frame) {
         match self.links.to(id) {
-            Some(link) => self.send_frame(now, link, &Frame::Call(Box::new(frame))),
+            Some(link) => self.send_frame(now, link, &frame),
             None => self.reach(now, id, Some(frame), false),
         }
     }
 
-    pub(super) fn reach(&mut self, now: Time, id: NodeId, mut frame: Option<CallFrame>, compare: bool) {
+    /// A frame could not be sent: whoever wanted it sent is told.
+    fn undeliverable(&mut self, now: Time, id: NodeId, frame: Frame) {
+        match frame {
+            Frame::Call(frame) => self.calls.undeliverable(now, id, *frame),
+            Frame::Account(frame) => self.account_undeliverable(id, &frame),
+            // nothing else waits
+            _ => {}
+        }
+    }
+
+    pub(super) fn reach(&mut self, now: Time, id: NodeId, mut frame: Option<Frame>, compare: bool) {
         let room = frame.as_ref().is_none_or(|frame| self.links.can_wait(id, frame));
         if let Some(reach) = self.links.reaching.get_mut(&id) {
             reach.compare |= compare;
             match frame {
                 Some(frame) if room => reach.waiting.push(frame),
-                Some(frame) => self.calls.undeliverable(now, id, frame),
+                Some(frame) => self.undeliverable(now, id, frame),
                 None => {}
             }
             return;
         }
         if let Some(frame) = frame.take_if(|_| !room) {
-            self.calls.undeliverable(now, id, frame);
+            self.undeliverable(now, id, frame);
             return;
         }
         let mut addresses = self.reachable_at(id);
@@ -561,7 +628,7 @@ impl<K: Keys> Node<K> {
         let Some(address) = first.filter(|_| self.links.open.len() < MAX_LINKS) else {
             let given_up = self.links.reaching.remove(&id).unwrap_or_default();
             for frame in given_up.waiting {
-                self.calls.undeliverable(now, id, frame);
+                self.undeliverable(now, id, frame);
             }
             self.calls.node_lost(now, id);
             if self.calls.peers().any(|peer| peer == id) && self.links.reaching_again.insert(id) {

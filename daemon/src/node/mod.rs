@@ -4,13 +4,15 @@
 //! and carry out what [`Node::poll_output`] says. Randomness and signatures come from [`Keys`].
 //!
 //! [`links`] talks to other nodes, [`compare`] directories with them, [`inbox`] holds records until they are
-//! checked, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`calls`] translates between
-//! calls and the two wires, [`report`] answers the control socket.
+//! checked, [`admission`] says which nodes may be members, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`linking`] lets a person's
+//! new devices in, [`calls`] translates between calls and the two wires, [`report`] answers the control socket.
 
 pub mod admin;
+pub mod admission;
 mod calls;
 mod compare;
 mod inbox;
+mod linking;
 mod links;
 pub mod news;
 pub mod owner;
@@ -24,7 +26,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use truca_core::Time;
-use truca_core::directory::record::{Key, Node as NodeRecord, NodeBody, Record};
+use truca_core::directory::record::{Key, Node as NodeRecord, NodeBody, Record, Status};
 use truca_core::directory::sync::gossip_key;
 use truca_core::directory::{Directory, Limits, Merged, Refused};
 use truca_core::gossip::{self, Gossip};
@@ -36,6 +38,7 @@ use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::Device;
 
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
+use admission::Admission;
 use news::News;
 use state::Saved;
 
@@ -86,6 +89,8 @@ pub struct Settings {
     pub max_accounts: usize,
     /// Requests a second of one page; 0 for no limit.
     pub page_rate: u32,
+    /// Which nodes may be members.
+    pub admission: Admission,
 }
 
 /// What the node wants done.
@@ -122,6 +127,7 @@ enum Job {
     Sync,
     Save,
     LinkIdle(LinkId),
+    Wishes,
 }
 
 /// Bytes that came and went, as they are before TLS, WebSocket and IP add theirs.
@@ -162,6 +168,7 @@ pub struct Node<K> {
     inbox: inbox::Inbox,
     drift: compare::Drift,
     links: links::Links,
+    linking: linking::Linking,
     pages: pages::Pages,
     jobs: Set<(Time, Job)>,
     outputs: VecDeque<Output>,
@@ -213,7 +220,8 @@ impl<K: Keys> Node<K> {
             id,
             record,
             directory: Directory::new(id, limits),
-            gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key),
+            gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key)
+                .of_community(settings.admission.community()),
             calls: Calls::new(),
             alive: [id].into_iter().collect(),
             fallen: Set::new(),
@@ -221,6 +229,7 @@ impl<K: Keys> Node<K> {
             inbox: inbox::Inbox::default(),
             drift: compare::Drift::default(),
             links: links::Links::default(),
+            linking: linking::Linking::default(),
             pages: pages::Pages::default(),
             jobs: Set::new(),
             outputs: VecDeque::new(),
@@ -272,6 +281,18 @@ impl<K: Keys> Node<K> {
         &self.alive
     }
 
+    /// The addresses of this node, best first.
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.settings.addresses
+    }
+
+    /// Those of them that other nodes tell too: a gateway's, which is another router elsewhere.
+    pub fn shared_addresses(&self) -> Vec<IpAddr> {
+        let others = || self.directory.nodes().filter(|node| node.id() != self.id);
+        let told = |address: &&IpAddr| others().any(|node| node.body.addresses.contains(address));
+        self.settings.addresses.iter().filter(told).copied().collect()
+    }
+
     /// How often a member was declared dead, as far as this node heard.
     pub fn deaths(&self) -> u32 {
         self.deaths
@@ -305,6 +326,7 @@ impl<K: Keys> Node<K> {
                 Job::Renew => self.renew_due(now),
                 Job::Sync => self.sync_due(now),
                 Job::LinkIdle(link) => self.link_idle(now, link),
+                Job::Wishes => self.wishes_due(now),
                 Job::Save => self.save_due(now),
             }
         }
@@ -331,6 +353,8 @@ impl<K: Keys> Node<K> {
 
     /// The addresses or the name of this node changed.
     pub fn set_settings(&mut self, now: Time, settings: Settings) {
+        // the keys of datagrams have it in them, so it holds for the life of the process
+        let settings = Settings { admission: self.settings.admission.clone(), ..settings };
         let changed = (&settings.name, &settings.addresses, settings.port, settings.stun_port)
             != (&self.settings.name, &self.settings.addresses, self.settings.port, self.settings.stun_port);
         self.settings = settings;
@@ -395,6 +419,7 @@ impl<K: Keys> Node<K> {
                     self.fallen.insert(id);
                     self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
+                    self.home_lost(id);
                     self.windows_soon(now);
                 }
                 if self.alive.len() == 1 {
@@ -417,6 +442,10 @@ impl<K: Keys> Node<K> {
 
     /// Merges a record; what is news goes on to the others. Whether it was news.
     fn learn(&mut self, now: Time, encoded: &[u8]) -> bool {
+        if !self.settings.admission.allows_record(self.id, encoded) {
+            self.links.counters.not_admitted = self.links.counters.not_admitted.wrapping_add(1);
+            return false;
+        }
         match self.directory.merge(encoded) {
             Ok(Merged::New(key)) => {
                 self.gossip.spread(now, encoded);
@@ -429,7 +458,14 @@ impl<K: Keys> Node<K> {
                         }
                         self.account_changed(now, &address);
                     }
-                    Key::Attachment(address, device) => self.attached_elsewhere(&Device { address, device }),
+                    Key::Attachment(address, device) => {
+                        let device = Device { address, device };
+                        self.attached_elsewhere(&device);
+                        let at = self.directory.attachment(&device.address, device.device);
+                        if let Some(node) = at.filter(|at| at.status == Status::Here).map(|at| at.node) {
+                            self.calls.peer_moved(now, &device, node);
+                        }
+                    }
                     _ => {}
                 }
                 self.windows_soon(now);

@@ -30,11 +30,13 @@ const POLICY: u16 = 1008;
 const TRY_LATER: u16 = 1013;
 
 #[derive(Debug)]
-struct Page {
+pub(super) struct Page {
     local: IpAddr,
     challenge: Challenge,
     session: Option<SessionId>,
     attempts: u8,
+    /// How often it looked somebody up before signing in.
+    pub(super) finds: u8,
 }
 
 /// An attached page.
@@ -57,6 +59,11 @@ pub(super) struct Attached {
 }
 
 impl Attached {
+    /// Its socket, when it has one now.
+    pub(super) fn page(&self) -> Option<PageId> {
+        self.page
+    }
+
     /// Whether it has a socket now.
     pub(super) fn is_open(&self) -> bool {
         self.page.is_some()
@@ -65,7 +72,7 @@ impl Attached {
 
 #[derive(Debug, Default)]
 pub(super) struct Pages {
-    open: Map<PageId, Page>,
+    pub(super) open: Map<PageId, Page>,
     pub(super) sessions: Map<SessionId, Attached>,
     /// The session of each device that is attached here.
     devices: Map<Device, SessionId>,
@@ -112,7 +119,7 @@ impl<K: Keys> Node<K> {
         };
         self.tell(page, &hello);
         let local = local.ip().to_canonical();
-        self.pages.open.insert(page, Page { local, challenge, session: None, attempts: 0 });
+        self.pages.open.insert(page, Page { local, challenge, session: None, attempts: 0, finds: 0 });
     }
 
     /// A page sent a message.
@@ -150,6 +157,7 @@ impl<K: Keys> Node<K> {
 
     /// A page's socket is gone; `left` when it said goodbye (the page was closed or reloaded).
     pub fn page_closed(&mut self, now: Time, page: PageId, left: bool) {
+        self.stop_asking(now, page);
         let Some(session) = self.pages.open.remove(&page).and_then(|page| page.session) else { return };
         let Some(attached) = self.pages.sessions.get_mut(&session).filter(|a| a.page == Some(page)) else {
             return;
@@ -246,6 +254,18 @@ impl<K: Keys> Node<K> {
                 self.attempt(page, id)?;
                 return self.on_sign_in(now, page, &sign_in).map(Some);
             }
+            (None, Request::Find { id, text }) => return self.on_find(page, id, &text).map(Some),
+            (None, Request::Link { id, address, key, commit }) => {
+                self.attempt(page, id)?;
+                return self.on_link(now, page, id, address, key, commit).map(|()| None);
+            }
+            (None, Request::LinkOpen { id, nonce }) => {
+                return self.on_link_open(now, page, id, nonce).map(Some);
+            }
+            (None, Request::LinkRefuse { id, .. }) => {
+                self.stop_asking(now, page);
+                return Ok(Some(Notice::Ok { id }));
+            }
             (None, Request::Resume { id, token, seen }) => {
                 self.attempt(page, id)?;
                 return self.on_resume(now, page, id, token, seen).map(|()| None);
@@ -281,6 +301,18 @@ impl<K: Keys> Node<K> {
                 return Ok(None);
             }
             Request::Profile { display, .. } => self.on_profile(now, session, &display)?,
+            Request::Devices { id } => return Ok(self.own_devices(session, id)),
+            Request::Revoke { device, counter, signature, .. } => {
+                self.on_revoke(now, session, device, counter, signature)?;
+            }
+            Request::LinkShow { request, nonce, .. } => self.on_link_show(now, session, request, nonce),
+            Request::LinkConfirm { request, signature, .. } => {
+                self.on_link_confirm(now, session, request, signature);
+            }
+            Request::LinkRefuse { request: Some(request), .. } => self.on_link_refuse(now, session, request),
+            Request::Find { .. } | Request::Link { .. } | Request::LinkOpen { .. } => {
+                return Err(Failure::new(id, Code::SignedIn, "this socket has signed in"));
+            }
             Request::Report { address, reason, .. } => self.on_report(now, session, address, &reason)?,
             Request::SignOut { .. } => {
                 self.tell(page, &Notice::Ok { id });

@@ -61,6 +61,7 @@ impl<K: Keys> Node<K> {
                 "gossip": self.gossip.counters(),
                 "links": self.links.counters,
                 "kept_out": self.owner.counters,
+                "devices": self.linking.counters,
             },
         })
     }

@@ -123,6 +123,8 @@ pub(super) fn answer(request: &Request<'_>, site: &Site) -> Response {
     let Some(host) = request.host.and_then(host_name) else {
         return Response::words(400, "The request does not say which host it is for.");
     };
+    let better = site.place.borrow().better(host);
+    let host = better.as_deref().unwrap_or(host);
     let words = language(request.accept_language.unwrap_or_default());
     let steps: String = words.steps.iter().map(|step| format!("<li>{step}\n")).collect();
     let Words { lang, title, lead, go, steps_title, why_title, why, sure_title, sure, .. } = words;
@@ -146,7 +148,7 @@ pub(super) fn answer(request: &Request<'_>, site: &Site) -> Response {
 }
 
 /// The host without its port, when it is made of nothing but what a name or an address may have: it goes into a link.
-fn host_name(host: &str) -> Option<&str> {
+pub(super) fn host_name(host: &str) -> Option<&str> {
     let name = match host.strip_prefix('[') {
         Some(rest) => &host[..rest.find(']')? + 2],
         None => host.split(':').next()?,

@@ -155,12 +155,24 @@ fn answer(head: &[u8], visit: &Visit, site: &Rc<Site>) -> Answer {
             Ok((accept, seat)) => return Answer::WebSocket { accept, seat },
             Err(response) => response,
         }
+    } else if let Some(better) = better_place(&request, visit, site) {
+        let to = format!("Location: https://{better}:{}/\r\n", site.https_port);
+        Response::words(307, "This address is another router elsewhere. The page is at this router's own.")
+            .with(&to)
     } else if let Some(asset) = assets::find(request.path) {
         Response::asset(asset, request.accept_encoding, request.if_none_match)
     } else {
         Response::words(404, "There is nothing at this address.")
     };
     Answer::Response { response, keep_alive: request.keep_alive, only_head }
+}
+
+/// Where the page is led to from an address that is another router elsewhere. Its files and its socket are served
+/// there all the same: a page that is open stays.
+fn better_place(request: &Request<'_>, visit: &Visit, site: &Site) -> Option<String> {
+    let host = explain::host_name(request.host?)?;
+    let asks = visit.door == Door::Https && matches!(request.path, "/" | "/index.html");
+    asks.then(|| site.place.borrow().better(host)).flatten()
 }
 
 /// Whether a `Host` can only mean the machine itself (RFC 6761 section 6.3).

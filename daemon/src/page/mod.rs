@@ -3,6 +3,7 @@
 pub mod assets;
 pub mod explain;
 pub mod http;
+pub mod place;
 mod request;
 mod respond;
 pub mod site;

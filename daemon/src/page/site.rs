@@ -9,6 +9,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
+use super::place::Place;
 use crate::{event::Event, outbox::Waiting};
 
 /// What pages have done, for the control socket.
@@ -31,6 +32,8 @@ pub struct Site {
     pub https_port: u16,
     /// SHA-256 of the certificate that browsers are shown; changes with it.
     pub fingerprint: RefCell<String>,
+    /// At which of our names pages should be.
+    pub place: RefCell<Place>,
     /// What pages have done.
     pub counters: Counters,
     /// Bytes of messages that wait to be written.
@@ -46,6 +49,7 @@ impl Site {
             events,
             https_port,
             fingerprint: RefCell::new(fingerprint),
+            place: RefCell::default(),
             counters: Counters::default(),
             waiting: Waiting::default(),
             last: Cell::new(0),

@@ -53,6 +53,18 @@ impl Running {
         let (incoming, outgoing) = (sum("in_bytes"), sum("out_bytes"));
         traffic["in_bytes"] = incoming.into();
         traffic["out_bytes"] = outgoing.into();
+        let (doors, links, pages) =
+            (&self.doors.counters, &self.doors.links.counters, &self.doors.site.counters);
+        let counters = &mut status["counters"];
+        counters["doors"] = json!({
+            "open": doors.open.get(),
+            "refused": doors.refused.get(),
+            "failed_handshakes": doors.failed_handshakes.get(),
+            "requests": pages.requests.get(),
+            "sockets_refused": pages.refused.get(),
+        });
+        counters["links"]["oversize"] = links.oversize.get().into();
+        counters["links"]["broken"] = links.broken.get().into();
         if let Some(warnings) = status["warnings"].as_array_mut() {
             for (code, why) in &self.troubles {
                 let (level, advice) = advice(code);

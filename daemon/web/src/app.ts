@@ -3,22 +3,25 @@
 // socket; `main.tsx` gives it both.
 import { Calls, type MicDecision } from "./calls";
 import type { CallStats } from "./call/stats";
+import { Devices } from "./devices";
 import type { Identity } from "./identity";
 import { nameFrom } from "./names";
 import { applyPeople } from "./people";
 import type { Actions, Store } from "./state";
-import { WireError, type IceServer, type Media } from "./wire/messages";
-import { Wire, type InboundMessage, type WireEnv, type WireEvents } from "./wire/wire";
+import { WireError, type IceServer, type Media, type Person } from "./wire/messages";
+import { Wire, type InboundMessage, type Profile, type WireEnv, type WireEvents } from "./wire/wire";
 
 const WINDOW = 200;
 const WAITING_MS = 600;
 const TOAST_MS = 6_000;
-const FULL_MS = 5_000;
+const AGAIN_MS = 5_000;
 
 export class App implements Actions {
   readonly wire: Wire;
   private ice: IceServer[] = [];
   private readonly calls: Calls;
+  private readonly devices: Devices;
+  private profile: Profile | null = null;
   private waitingTimer: ReturnType<typeof setTimeout> | undefined;
   private toastTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -28,12 +31,14 @@ export class App implements Actions {
     env: Omit<WireEnv, "signer">,
   ) {
     this.wire = new Wire({ ...env, signer: identity }, this.wireEvents());
+    this.devices = new Devices(store, this.wire, identity, (profile) => this.signIn(profile), (text) => this.toast(text));
     const ask: Wire["request"] = (name, body) => this.wire.request(name, body);
-    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.ice }, (text) => this.toast(text));
+    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.ice, broken: () => this.wire.nudge() }, (text) => this.toast(text));
   }
 
   async start(): Promise<void> {
     const profile = (await this.identity.profile()) ?? null;
+    this.profile = profile;
     this.store.set({ page: profile ? "home" : "name", lasting: this.identity.lasting });
     this.wire.watch("", WINDOW);
     this.wire.start(profile);
@@ -50,8 +55,13 @@ export class App implements Actions {
   // What the person does.
 
   enter(display: string, name?: string): void {
+    this.signIn({ name: name ?? nameFrom(display, Math.random), display });
+  }
+
+  private signIn(profile: Profile): void {
+    this.profile = profile;
     this.store.set({ signingIn: true, nameProblem: null });
-    this.wire.signIn({ name: name ?? nameFrom(display, Math.random), display });
+    this.wire.signIn(profile);
   }
 
   search(text: string): void {
@@ -65,6 +75,33 @@ export class App implements Actions {
 
   settings(open: boolean): void {
     this.store.set({ settings: open });
+    if (open) void this.devices.list();
+  }
+
+  link(open: boolean): void {
+    if (open) this.devices.open();
+    else this.devices.close();
+  }
+
+  linkFind(text: string): void {
+    void this.devices.find(text);
+  }
+
+  linkAs(person: Person | null): void {
+    if (person) void this.devices.choose(person);
+    else this.devices.open();
+  }
+
+  askedShow(): void {
+    void this.devices.show();
+  }
+
+  askedAnswer(yes: boolean): void {
+    void this.devices.answer(yes);
+  }
+
+  revoke(device: string): Promise<string | null> {
+    return this.devices.revoke(device);
   }
 
   async rename(display: string): Promise<string | null> {
@@ -76,7 +113,7 @@ export class App implements Actions {
       return error instanceof WireError ? error.code : "error";
     }
     this.store.set({ me: { ...me, display } });
-    await this.identity.saveProfile({ name: me.address.split("@")[0] ?? "", display });
+    this.keepProfile(me.address, display);
     return null;
   }
 
@@ -148,24 +185,31 @@ export class App implements Actions {
           this.waitingTimer = setTimeout(() => this.store.set({ waiting: true }), WAITING_MS);
         }
       },
-      hello: (hello) => this.store.set({ node: hello.node.name }),
+      hello: (hello) => {
+        this.store.set({ node: hello.node.name });
+        this.devices.newSocket();
+      },
       signedIn: (me) => {
         this.ice = me.ice;
         const { address, display, device } = me;
         this.store.set({ me: { address, display, device }, page: "home", signingIn: false, nameProblem: null });
-        void this.identity.saveProfile({ name: address.split("@")[0] ?? "", display });
+        this.keepProfile(address, display);
         this.calls.newSession();
       },
       refused: (error) => {
         const { me } = this.store.state;
-        if (error.code === "full" && me) {
-          // Somebody leaves sooner or later; a call goes on meanwhile.
+        const { profile } = this;
+        // Somebody leaves sooner or later; a node that has just started learns of other homes' people soon.
+        const passing = (error.code === "full" && me) || (error.code === "no_such_person" && profile?.home);
+        if (passing && profile) {
           this.store.set({ waiting: true });
-          setTimeout(() => this.enter(me.display, me.address.split("@")[0]), FULL_MS);
+          setTimeout(() => this.profile === profile && this.wire.signIn(profile), AGAIN_MS);
           return;
         }
         const typed = this.wire.profileName ?? "";
-        const problem = { code: error.code, name: typed, ...(error.suggest ? { suggest: error.suggest } : {}) };
+        // It had this name, so it is not somebody else's: the device was taken out.
+        const code = error.code === "name_taken" && profile?.home ? "taken_out" : error.code;
+        const problem = { code, name: typed, ...(error.suggest ? { suggest: error.suggest } : {}) };
         this.store.set({ page: "name", signingIn: false, nameProblem: problem });
       },
       ice: (servers) => {
@@ -186,9 +230,20 @@ export class App implements Actions {
       }
       case "nodes":
         return this.store.set({ nodes: message.body.alive });
+      case "link_asked":
+      case "link_shown":
+      case "link_opened":
+      case "link_ended":
+        return void this.devices.onMessage(message);
       default:
         return this.calls.onMessage(message);
     }
+  }
+
+  private keepProfile(address: string, display: string): void {
+    const [name = "", home = ""] = address.split("@");
+    this.profile = { name, display, home };
+    void this.identity.saveProfile(this.profile);
   }
 
   private toast(toast: string): void {

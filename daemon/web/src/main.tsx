@@ -50,6 +50,8 @@ async function start(): Promise<void> {
   render(<Root store={store} act={app} />, place);
 
   addEventListener("online", () => app.wire.nudge());
+  // Another access point: not every browser tells.
+  (navigator as { connection?: EventTarget }).connection?.addEventListener?.("change", () => app.wire.nudge());
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") app.wire.nudge();
   });

@@ -2,7 +2,8 @@
 // No logic: `app.ts` decides, the views draw.
 import type { CallView } from "./call/view";
 import type { MediaProblem } from "./call/media";
-import type { Media, Person } from "./wire/messages";
+import type { Asked, Linking } from "./devices";
+import type { Devices, Media, Person } from "./wire/messages";
 import type { WireState } from "./wire/wire";
 
 export interface State {
@@ -28,6 +29,12 @@ export interface State {
   newDevice: { address: string; display: string; device: string } | null;
   toast: string;
   settings: boolean;
+  /** This is a new device of somebody who has a name already. */
+  linking: Linking | null;
+  /** A new device asks this one to be let in. */
+  asked: Asked | null;
+  /** The person's own devices, once they were asked for. */
+  devices: Devices | null;
 }
 
 export interface Actions {
@@ -48,6 +55,14 @@ export interface Actions {
   /** Takes the session back from another tab. */
   useHere(): void;
   rename(display: string): Promise<string | null>;
+  /** Opens or leaves the way in for somebody who has a name already. */
+  link(open: boolean): void;
+  linkFind(text: string): void;
+  linkAs(person: Person | null): void;
+  /** Takes up what a new device asks; then whether its number is the same. */
+  askedShow(): void;
+  askedAnswer(yes: boolean): void;
+  revoke(device: string): Promise<string | null>;
   /** Tells the router's owner about somebody; null, or the code of what went wrong. */
   report(address: string, reason: string): Promise<string | null>;
 }
@@ -56,6 +71,7 @@ export const START: State = {
   page: "loading", wire: "off", waiting: false, node: "", nodes: null, me: null, lasting: true,
   signingIn: false, nameProblem: null, search: "", people: null, total: 0, selected: null, call: null,
   incoming: null, micQuestion: null, newDevice: null, toast: "", settings: false,
+  linking: null, asked: null, devices: null,
 };
 
 export class Store {

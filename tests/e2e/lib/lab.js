@@ -73,6 +73,11 @@ export class Lab {
     }
   }
 
+  /** A client walks to another node's LAN. */
+  async move(client, node) {
+    await run(lab, ['move', client, node], { env: { ...process.env, MODE: this.mode, LAB: prefix } });
+  }
+
   /** After a failed scenario: every daemon runs, every wire is whole. */
   async recover() {
     for (const node of this.nodes) {
@@ -141,8 +146,8 @@ class Node {
     clearTimeout(late);
   }
 
-  async ctl(what) {
-    const { stdout } = await run(trucad, ['ctl', '--run-dir', this.runDir, '--json', what], { timeout: 5_000 });
+  async ctl(what, how = {}) {
+    const { stdout } = await run(trucad, ['ctl', '--run-dir', this.runDir, '--json', what, JSON.stringify(how)], { timeout: 5_000 });
     return JSON.parse(stdout);
   }
 

@@ -14,7 +14,7 @@ export const phone = { width: 360, height: 740 };
 export const desk = { width: 1280, height: 800 };
 
 /** Starts a browser in a client's namespace (`c1`). */
-export function browserIn(client) {
+export function browserIn(client, ...more) {
   return chromium.launch({
     executablePath: launcher,
     env: { ...process.env, TRUCA_NS: namespace(client) },
@@ -22,7 +22,7 @@ export function browserIn(client) {
     args: [
       '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
       '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      '--use-fake-device-for-media-stream=fps=10', '--autoplay-policy=no-user-gesture-required',
+      '--use-fake-device-for-media-stream=fps=10', '--autoplay-policy=no-user-gesture-required', ...more,
     ],
   });
 }
@@ -43,9 +43,9 @@ export class Person {
    * A browser profile of their own at `node`'s page. Permission for microphone and camera is given, as by a
    * person who pressed "allow" (but not by a browser flag, which would hide the page's `.local` candidates).
    */
-  static async at(browser, node, name, viewport = phone) {
+  static async at(browser, node, name, viewport = phone, ignoreHTTPSErrors = true) {
     const context = await browser.newContext({
-      ignoreHTTPSErrors: true,
+      ignoreHTTPSErrors,
       permissions: ['microphone', 'camera'],
       reducedMotion: 'reduce',
       viewport,
@@ -175,6 +175,25 @@ export class Person {
     await line.first().waitFor({ timeout: ms });
     const times = await line.count();
     if (times !== 1) throw new Error(`${this.name} reads "${text}" ${times} times`);
+  }
+
+  /** To another node's LAN. How long after that the page had its node again, in ms. */
+  async walks(client, node, lab) {
+    await this.page.evaluate(() => {
+      const seen = (window.trucaWalk = { left: 0, back: 0, at: Date.now() });
+      const look = setInterval(() => {
+        const ready = window.truca.state().wire === 'ready';
+        if (!ready && !seen.left) seen.left = Date.now();
+        if (ready && seen.left) {
+          seen.back = Date.now();
+          clearInterval(look);
+        }
+      }, 20);
+    });
+    await lab.move(client, node);
+    const connected = Date.now();
+    const seen = await until(`${this.name} is attached again`, () => this.page.evaluate(() => window.trucaWalk), (now) => now.back > 0, 30_000);
+    return Math.max(0, seen.back - connected);
   }
 
   async hangsUp() {

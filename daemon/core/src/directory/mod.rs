@@ -402,6 +402,11 @@ impl Directory {
         (self.nodes.len(), self.accounts.len(), self.attachments.len())
     }
 
+    /// Its bounds.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// What was merged and refused so far.
     pub fn counters(&self) -> &Counters {
         &self.counters

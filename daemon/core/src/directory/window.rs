@@ -90,7 +90,7 @@ impl Window {
         let mut changed = Vec::new();
         let mut hashes = Map::new();
         for entry in &matching {
-            let person = person(directory, entry.account, you, &alive);
+            let person = person(directory, entry.account, Some(you), &alive);
             let hash = hash(&person);
             let same = old.as_ref().is_some_and(|old| old.people.get(&person.address) == Some(&hash));
             hashes.insert(person.address.clone(), hash);
@@ -135,10 +135,22 @@ pub fn node_info(directory: &Directory, id: NodeId, alive: impl Fn(&NodeId) -> b
     NodeInfo { id, name: directory.node_name(&id).to_owned(), alive: alive(&id) }
 }
 
+/// Who has a name, or is shown by it: `nuria`, `Núria`, `nuria@casa`, `nuria@` and a node id. At most `limit`.
+pub fn find(directory: &Directory, text: &str, limit: usize, alive: impl Fn(&NodeId) -> bool) -> Vec<Person> {
+    let text = text.trim().to_lowercase();
+    let (who, home) = text.split_once('@').unwrap_or((&text, ""));
+    let matching = directory.accounts().filter(|account| {
+        let body = &account.body;
+        let named = body.name.as_str() == who || body.display.as_str().to_lowercase() == who;
+        named && (home.is_empty() || directory.node_name(&body.home) == home || body.home.to_string() == home)
+    });
+    matching.take(limit).map(|account| person(directory, account, None, &alive)).collect()
+}
+
 fn person(
     directory: &Directory,
     account: &Account,
-    you: &Address,
+    you: Option<&Address>,
     alive: &impl Fn(&NodeId) -> bool,
 ) -> Person {
     let address = account.address();
@@ -151,7 +163,7 @@ fn person(
         home: node_info(directory, account.body.home, alive),
         at: at.into_iter().map(|id| node_info(directory, id, alive)).collect(),
         devices: account.body.devices.clone(),
-        you: address == *you,
+        you: Some(&address) == you,
         address,
     }
 }

@@ -389,7 +389,7 @@ fn jittered(random: &mut SmallRng, pause: Duration) -> Duration {
 }
 
 /// Whether an address is in a network.
-fn contains(network: IpAddr, length: u8, ip: IpAddr) -> bool {
+pub(super) fn contains(network: IpAddr, length: u8, ip: IpAddr) -> bool {
     match (network, ip) {
         (IpAddr::V4(network), IpAddr::V4(ip)) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);

@@ -5,6 +5,7 @@
 //! it goes. Bounds: [`MAX_ANSWER`], [`MAX_TARGETS`], names as RFC 1035 has them.
 
 use super::Bad;
+use super::dns::{self, HEADER, IN, MAX_NAME, SRV, is_name_byte};
 
 /// What is looked up below a domain.
 pub const SERVICE: &str = "_truca._tcp";
@@ -12,11 +13,6 @@ pub const SERVICE: &str = "_truca._tcp";
 pub const MAX_ANSWER: usize = 512;
 /// Most targets that are taken, best first.
 pub const MAX_TARGETS: usize = 8;
-
-const SRV: u16 = 33;
-const IN: u16 = 1;
-/// Most bytes of a name (RFC 1035 section 2.3.4).
-const MAX_NAME: usize = 255;
 
 /// Where a service is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +39,7 @@ pub fn question(id: u16, domain: &str) -> Option<Vec<u8>> {
         message.extend(label.as_bytes());
     }
     message.push(0);
-    if message.len() > 12 + MAX_NAME {
+    if message.len() > HEADER + MAX_NAME {
         return None;
     }
     message.extend(SRV.to_be_bytes());
@@ -84,65 +80,12 @@ pub fn answer(question: &[u8], message: &[u8]) -> Result<Vec<Target>, Bad> {
 
 /// One record, and where the next begins; `Some(None)` for one that is no target.
 fn record(message: &[u8], at: &mut usize) -> Option<Option<Target>> {
-    name(message, at)?;
-    let fixed = message.get(*at..*at + 10)?;
-    let (kind, class) = (u16::from_be_bytes([fixed[0], fixed[1]]), u16::from_be_bytes([fixed[2], fixed[3]]));
-    let length = usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
-    let data = *at + 10;
-    *at = data + length;
-    message.get(data..*at)?;
-    if kind != SRV || class != IN {
+    let record = dns::record(message, at)?;
+    if record.kind != SRV || record.class != IN {
         return Some(None);
     }
-    let fixed = message.get(data..data + 6).filter(|_| length > 6)?;
-    let (priority, port) =
-        (u16::from_be_bytes([fixed[0], fixed[1]]), u16::from_be_bytes([fixed[4], fixed[5]]));
-    let mut end = data + 6;
-    let host = name(message, &mut end)?;
-    if end != *at {
-        return None;
-    }
+    let (priority, port, host) = dns::target(message, &record.data)?;
     // a single dot: the service is decidedly not there (RFC 2782)
     let is_host = !host.is_empty() && host.bytes().all(|byte| byte == b'.' || is_name_byte(byte));
     Some((is_host && port != 0).then_some(Target { priority, port, host }))
-}
-
-/// A name, and where it ends. A pointer leads backwards only, so that following them ends.
-fn name(message: &[u8], at: &mut usize) -> Option<String> {
-    let (mut text, mut from, mut behind) = (String::new(), *at, None);
-    loop {
-        let length = usize::from(*message.get(from)?);
-        match length {
-            0 => break,
-            1..=63 => {
-                let label = message.get(from + 1..from + 1 + length)?;
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                // what is no host name is refused by the caller
-                text.extend(
-                    label.iter().map(|byte| if is_name_byte(*byte) { char::from(*byte) } else { '?' }),
-                );
-                if text.len() > MAX_NAME {
-                    return None;
-                }
-                from += 1 + length;
-            }
-            192.. => {
-                let to = (length & 63) << 8 | usize::from(*message.get(from + 1)?);
-                behind = behind.or(Some(from + 2));
-                if to >= from {
-                    return None;
-                }
-                from = to;
-            }
-            _ => return None,
-        }
-    }
-    *at = behind.unwrap_or(from + 1);
-    Some(text)
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }

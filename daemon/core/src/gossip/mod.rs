@@ -216,6 +216,7 @@ pub struct Counters {
 /// Membership of one node.
 pub struct Gossip {
     secret: x25519_dalek::StaticSecret,
+    community: Option<[u8; 32]>,
     foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
     arrived: Rc<RefCell<Vec<Vec<u8>>>>,
     peers: Map<Short, Peer>,
@@ -252,6 +253,7 @@ impl Gossip {
         let rng = SmallRng::seed_from_u64(seed);
         Self {
             secret: secret.into(),
+            community: None,
             foca: Foca::with_custom_broadcast(identity, config(), rng, PostcardCodec, mailbox),
             arrived,
             peers: Map::new(),
@@ -267,6 +269,13 @@ impl Gossip {
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// Only who has this key too can speak with us from now on.
+    #[must_use]
+    pub fn of_community(mut self, key: Option<[u8; 32]>) -> Self {
+        self.community = key;
+        self
     }
 
     /// Our public agreement key, for our node record.
@@ -386,7 +395,9 @@ impl Gossip {
             self.outputs.push_back(Output::Unknown(Some(from)));
             return;
         };
-        let key = *peer.key.get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement));
+        let key = *peer
+            .key
+            .get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement, self.community.as_ref()));
         let Some(payload) = key.open(sealed) else {
             self.counters.forged = self.counters.forged.wrapping_add(1);
             return;
@@ -557,7 +568,9 @@ impl Gossip {
         }
         for (to, data) in effects.sends {
             let Some(peer) = self.peers.get_mut(&to.short) else { continue };
-            let key = *peer.key.get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement));
+            let key = *peer
+                .key
+                .get_or_insert_with(|| PairKey::agree(&self.secret, peer.agreement, self.community.as_ref()));
             let payload = key.seal(&[&data[..], &self.summary.to_be_bytes()].concat());
             self.counters.sent = self.counters.sent.wrapping_add(1);
             self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);

@@ -36,12 +36,13 @@ pub fn sender(datagram: &[u8]) -> Option<(Short, &[u8])> {
 }
 
 impl PairKey {
-    /// Computes the key (6 ms on a router: once for each peer).
-    pub fn agree(secret: &Secret, theirs: [u8; 32]) -> Self {
+    /// Computes the key (6 ms on a router: once for each peer). A community with a secret has its key in it.
+    pub fn agree(secret: &Secret, theirs: [u8; 32], community: Option<&[u8; 32]>) -> Self {
         let shared = secret.diffie_hellman(&PublicKey::from(theirs));
         let mut context = digest::Context::new(&digest::SHA256);
         context.update(PURPOSE);
         context.update(shared.as_bytes());
+        context.update(community.map_or(&[], |key| key.as_slice()));
         let mut key = [0; 32];
         key.copy_from_slice(context.finish().as_ref());
         Self(key)

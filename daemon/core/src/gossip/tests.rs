@@ -60,7 +60,7 @@ fn hearsay(members: &[foca::Member<Member>]) -> Vec<u8> {
         PostcardCodec.encode_member(member, &mut payload).unwrap();
     }
     payload.extend_from_slice(&[0; SUMMARY]);
-    PairKey::agree(&[2; 32].into(), Gossip::agreement([1; 32])).seal(&payload)
+    PairKey::agree(&[2; 32].into(), Gossip::agreement([1; 32]), None).seal(&payload)
 }
 
 #[test]

@@ -21,6 +21,20 @@ pub type Token = Bytes<16>;
 /// A sign-in challenge.
 pub type Challenge = Bytes<32>;
 
+impl<const N: usize> Bytes<N> {
+    /// Reads base64url without padding, of exactly these many bytes.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut bytes = [0; N];
+        decode(text, &mut bytes).then_some(Self(bytes))
+    }
+}
+
+/// Once for all lengths.
+fn decode(text: &str, bytes: &mut [u8]) -> bool {
+    BASE64URL_NOPAD.decode_len(text.len()) == Ok(bytes.len())
+        && BASE64URL_NOPAD.decode_mut(text.as_bytes(), bytes).is_ok()
+}
+
 impl<const N: usize> fmt::Display for Bytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&BASE64URL_NOPAD.encode(&self.0))
@@ -53,13 +67,7 @@ impl<const N: usize> de::Visitor<'_> for Visitor<N> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes<N>, E> {
-        let wrong = || E::invalid_value(de::Unexpected::Other("text"), &self);
-        if BASE64URL_NOPAD.decode_len(text.len()) != Ok(N) {
-            return Err(wrong());
-        }
-        let mut bytes = [0; N];
-        BASE64URL_NOPAD.decode_mut(text.as_bytes(), &mut bytes).map_err(|_| wrong())?;
-        Ok(Bytes(bytes))
+        Bytes::from_text(text).ok_or_else(|| E::invalid_value(de::Unexpected::Other("text"), &self))
     }
 
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Bytes<N>, E> {

@@ -12,7 +12,7 @@ fn examples(direction: &str) -> Vec<&'static str> {
 #[test]
 fn every_example_of_a_request_is_read_and_written_back() {
     let found = examples("to-node");
-    assert_eq!(found.len(), 18, "one example for each request");
+    assert_eq!(found.len(), 26, "one example for each request");
     for text in found {
         let request = Request::parse(text).unwrap_or_else(|failure| panic!("{text}: {failure:?}"));
         assert_eq!(serde_json::to_string(&request).unwrap(), text);
@@ -22,7 +22,7 @@ fn every_example_of_a_request_is_read_and_written_back() {
 #[test]
 fn every_example_of_a_message_to_a_page_is_read_and_written_back() {
     let found = examples("to-page");
-    assert_eq!(found.len(), 18, "one example for each message");
+    assert_eq!(found.len(), 24, "one example for each message");
     for text in found {
         let written = serde_json::from_str::<Notice>(text)
             .map(|notice| serde_json::to_string(&notice).unwrap())
@@ -36,7 +36,7 @@ fn every_example_of_a_message_to_a_page_is_read_and_written_back() {
 #[test]
 fn every_error_code_stands_in_the_table() {
     let table = PROTOCOL.split("## 8. Error codes").nth(1).unwrap();
-    for code in ["bad_message", "unknown_message", "bad_id", "too_fast", "wrong_state", "stale_counter"] {
+    for code in ["bad_message", "unknown_message", "bad_id", "too_fast", "wrong_state", "no_such_device"] {
         assert!(table.contains(&format!("`{code}`")), "{code}");
         serde_json::from_str::<super::page::Code>(&format!("\"{code}\"")).unwrap();
     }

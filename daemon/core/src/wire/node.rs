@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bytes::Point;
-use super::page::{Candidate, Description, Kind, Presence, Reason};
-use crate::id::{CallId, DeviceId};
+use super::bytes::{Bytes, Point, Signature, Token};
+use super::page::{Candidate, Description, Kind, LinkEnd, Presence, Reason};
+use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::{Address, Display};
 
 /// The version of the node wire.
@@ -45,6 +45,10 @@ pub enum Frame {
     Want(Vec<u64>),
     /// Signalling of a call.
     Call(Box<CallFrame>),
+    /// A new device for an account, or one that is to go.
+    Account(Box<AccountFrame>),
+    /// Proves that the sender knows the community's secret.
+    Prove(Bytes<32>),
 }
 
 /// One record in a comparison.
@@ -122,6 +126,72 @@ pub enum CallBody {
     NoSuchCall,
 }
 
+/// What happens to the devices of one account. Travels between the node where a new device is, the account's
+/// home, and the nodes where its devices are attached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountFrame {
+    /// Which request: random bytes of the node that asks.
+    pub request: Token,
+    /// Whose.
+    pub address: Address,
+    /// What happens.
+    pub body: AccountBody,
+}
+
+/// What happens to the devices of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountBody {
+    /// New device → home → the devices that are in: may this key sign in?
+    Ask {
+        /// The new device's key.
+        key: Point,
+        /// SHA-256 of the nonce that it will show.
+        commit: Bytes<32>,
+        /// The node where it is.
+        at: NodeId,
+    },
+    /// The device that takes it up → home → new device: its nonce.
+    Show(Token),
+    /// New device → home → the device that has taken it up: the nonce behind `commit`.
+    Open(Token),
+    /// The device that has taken it up → home: yes.
+    Confirm {
+        /// Its key.
+        key: Point,
+        /// Over `truca-link-1`.
+        signature: Signature,
+    },
+    /// A device → home: no; the new device → home: never mind.
+    Refuse,
+    /// Home → the others: it is over.
+    End(LinkEnd),
+    /// Home → new device: it is one of the account's now, as this encoded `Account` record says.
+    Linked(Vec<u8>),
+    /// A device → home: takes a device out.
+    Revoke {
+        /// Which.
+        device: DeviceId,
+        /// The counter of the account that it has seen.
+        counter: u32,
+        /// Its own key.
+        key: Point,
+        /// Over `truca-revoke-1`.
+        signature: Signature,
+    },
+}
+
+impl AccountFrame {
+    /// The text that a device signs to let another in (`docs/protocol.md` section 4).
+    pub fn link_text(address: &Address, request: &Token, key: &Point) -> String {
+        format!("truca-link-1\n{address}\n{request}\n{key}\n")
+    }
+
+    /// The text that a device signs to take another out.
+    pub fn revoke_text(address: &Address, device: &DeviceId, counter: u32) -> String {
+        format!("truca-revoke-1\n{address}\n{device}\n{counter}\n")
+    }
+}
+
 impl CallBody {
     /// About what it takes to keep it, in bytes.
     pub fn size(&self) -> usize {
@@ -139,6 +209,15 @@ impl CallBody {
 }
 
 impl Frame {
+    /// About what it takes to keep it, in bytes.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Call(frame) => frame.body.size(),
+            // holds one record at most
+            _ => size_of::<AccountFrame>() + crate::directory::record::MAX_RECORD,
+        }
+    }
+
     /// Writes the frame.
     pub fn encode(&self) -> Vec<u8> {
         // writing to a growing vector fails only when a type cannot be written at all, which tests would show

@@ -9,8 +9,10 @@ use data_encoding::HEXLOWER;
 
 use super::bytes::Bytes;
 use super::node::Item;
-use super::node::{CallBody, CallFrame, Device, Frame, Introduction, VERSION};
-use super::page::{Candidate, Description, Kind, Media, Presence, Reason};
+use super::node::{
+    AccountBody as Devices, AccountFrame, CallBody, CallFrame, Device, Frame, Introduction, VERSION,
+};
+use super::page::{Candidate, Description, Kind, LinkEnd, Media, Presence, Reason};
 use crate::directory::record::{
     ADMIN, Account, AccountBody, Attachment, DELETED, Node, NodeBody, Record, Status,
 };
@@ -54,6 +56,26 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-records", Frame::Records(vec![vec![0xee; 2], vec![0xef]])),
         ("frame-want", Frame::Want(vec![1, 300])),
         ("frame-call", Frame::Call(Box::new(call))),
+        ("frame-account", Frame::Account(Box::new(account(Devices::Refuse)))),
+        ("frame-prove", Frame::Prove(Bytes([0x99; 32]))),
+    ]
+}
+
+fn account(body: Devices) -> AccountFrame {
+    AccountFrame { request: Bytes([0x77; 16]), address: device("nuria", 0).address, body }
+}
+
+fn devices() -> Vec<(&'static str, Devices)> {
+    let (key, signature) = (Bytes([4; 65]), Bytes([0x55; 64]));
+    vec![
+        ("devices-ask", Devices::Ask { key, commit: Bytes([0x66; 32]), at: NodeId([0xa1; 16]) }),
+        ("devices-show", Devices::Show(Bytes([8; 16]))),
+        ("devices-open", Devices::Open(Bytes([9; 16]))),
+        ("devices-confirm", Devices::Confirm { key, signature }),
+        ("devices-refuse", Devices::Refuse),
+        ("devices-end", Devices::End(LinkEnd::Full)),
+        ("devices-linked", Devices::Linked(vec![0xee; 2])),
+        ("devices-revoke", Devices::Revoke { device: DeviceId([0xd1; 16]), counter: 300, key, signature }),
     ]
 }
 
@@ -121,14 +143,16 @@ fn records() -> Vec<(&'static str, Record)> {
 /// What a node with the X25519 secret 01…01 sends to one with 02…02.
 fn datagram() -> Vec<u8> {
     let theirs = x25519_dalek::PublicKey::from(&x25519_dalek::StaticSecret::from([2; 32]));
-    PairKey::agree(&x25519_dalek::StaticSecret::from([1; 32]), theirs.to_bytes()).seal(b"12345678 payload")
+    PairKey::agree(&x25519_dalek::StaticSecret::from([1; 32]), theirs.to_bytes(), None)
+        .seal(b"12345678 payload")
 }
 
 fn vectors() -> Vec<(&'static str, Vec<u8>)> {
     let frames = frames().into_iter().map(|(name, frame)| (name, frame.encode()));
     let bodies = bodies().into_iter().map(|(name, body)| (name, postcard::to_allocvec(&body).unwrap()));
     let records = records().into_iter().map(|(name, record)| (name, record.encode()));
-    frames.chain(bodies).chain(records).chain([("datagram", datagram())]).collect()
+    let devices = devices().into_iter().map(|(name, body)| (name, postcard::to_allocvec(&body).unwrap()));
+    frames.chain(bodies).chain(devices).chain(records).chain([("datagram", datagram())]).collect()
 }
 
 #[test]

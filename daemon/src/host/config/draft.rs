@@ -9,12 +9,14 @@ use std::{
 
 use log::LevelFilter;
 use truca_core::id::NodeId;
+use truca_core::sorted::Set;
 
 use super::{
     Config, Discovery, Error, Limits, Overrides, Peer, Setting, Warning, node_name,
     options::{self, Row, TABLE},
 };
 use crate::host::uci;
+use crate::node::admission::{Admission, CommunityKey};
 
 /// A configuration while it is being read.
 #[derive(Debug)]
@@ -22,6 +24,9 @@ pub(super) struct Draft {
     pub(super) config: Config,
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
+    pub(super) admission: &'static str,
+    pub(super) secret: Option<String>,
+    pub(super) allowed: Set<NodeId>,
     pub(super) peer: PeerDraft,
 }
 
@@ -49,6 +54,9 @@ impl Draft {
                 run_dir: PathBuf::new(),
                 log_level: LevelFilter::Info,
                 certificate: None,
+                community_host: None,
+                shared_hosts: Vec::new(),
+                admission: Admission::Open,
                 mdns: false,
                 discovery: Discovery::default(),
                 limits: Limits { sessions: 0, accounts: 0, sessions_per_account: 0, page_rate: 0 },
@@ -56,6 +64,9 @@ impl Draft {
             },
             certificate: None,
             key: None,
+            admission: "",
+            secret: None,
+            allowed: Set::new(),
             peer: PeerDraft::default(),
         };
         for row in TABLE {
@@ -162,9 +173,11 @@ impl Draft {
 
     /// What no option can say alone.
     pub(super) fn finish(mut self, path: &Path) -> Result<Config, Error> {
-        let refuse = |option, value: String, allowed| {
-            Err(Error::Value { origin: path.display().to_string(), section: "node", option, value, allowed })
+        let error = |section, option, value: String, allowed| {
+            Err(Error::Value { origin: path.display().to_string(), section, option, value, allowed })
         };
+        let refuse = |option, value, allowed| error("node", option, value, allowed);
+        let refuse_in = |section, option, allowed| error(section, option, String::new(), allowed);
         let config = &mut self.config;
         if config.http_port == config.port {
             return refuse("http_port", config.http_port.to_string(), "another port than `port`");
@@ -180,6 +193,26 @@ impl Draft {
                 return refuse("certificate", String::new(), "the file of the key's certificate");
             }
         };
+        config.admission = match self.admission {
+            "secret" => match self.secret {
+                Some(secret) => Admission::Secret(CommunityKey::of(&secret)),
+                None => {
+                    return refuse_in("federation", "secret", "16 to 128 characters, with admission secret");
+                }
+            },
+            "allow" if self.allowed.is_empty() => {
+                return refuse_in("federation", "allow", "ids of nodes, with admission allow");
+            }
+            "allow" => Admission::Allow(self.allowed),
+            _ => Admission::Open,
+        };
+        if let Some(host) = config.community_host.clone().filter(|_| config.certificate.is_none()) {
+            return refuse(
+                "community_host",
+                host,
+                "a host name, with `certificate` and `key` of the community",
+            );
+        }
         if config.name.is_empty() {
             let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
             config.name = node_name(&hostname);

@@ -10,6 +10,7 @@ use std::{
 use log::LevelFilter;
 
 use super::{Error, draft::Draft};
+use crate::node::admission::MAX_ALLOWED;
 
 /// One option.
 #[derive(Debug)]
@@ -93,6 +94,16 @@ pub static TABLE: &[Row] = &[
         |d, v| path(v).map(|v| d.certificate = Some(v))),
     row!("node" "key" = "", "a file (PEM)", "key of that certificate",
         |d, v| path(v).map(|v| d.key = Some(v))),
+    row!("node" "community_host" = "", "a host name", "name that every node of the community serves with that one certificate",
+        |d, v| host(v).map(|v| d.config.community_host = Some(v.to_ascii_lowercase()))),
+    row!("node" "shared_host" = "thisnode.info 172.30.22.1", "an address or a host name", "what is another router elsewhere: pages are led from there to this node's own address",
+        |d, v| host(v).map(|v| d.config.shared_hosts.push(v.to_ascii_lowercase())), clear |d| d.config.shared_hosts.clear()),
+    row!("federation" "admission" = "open", "open, secret or allow", "which nodes may be members: any, those that know the secret, those on the list",
+        |d, v| ["open", "secret", "allow"].into_iter().find(|word| *word == v).map(|word| d.admission = word)),
+    row!("federation" "secret" = "", "16 to 128 characters", "what all nodes of the community know, with admission secret",
+        |d, v| (16..=128).contains(&v.chars().count()).then(|| d.secret = Some(v.into())), secret true),
+    row!("federation" "allow" = "", "a node id: 26 characters of lower-case base32", "a node that may be a member, with admission allow",
+        |d, v| v.parse().ok().filter(|_| d.allowed.len() < MAX_ALLOWED).map(|id| { d.allowed.insert(id); }), clear |d| d.allowed.clear()),
     row!("discovery" "mdns" = "1", "1 or 0", "look for nodes by mDNS",
         |d, v| boolean(v).map(|v| d.config.mdns = v)),
     row!("discovery" "umdns" = "1", "1 or 0", "ask OpenWrt's umdns what it has heard",

@@ -18,8 +18,8 @@ fn with_server<T: Send + 'static>(dir: &Path, client: impl FnOnce() -> T + Send 
     run(async {
         let server = Server::bind(dir).unwrap();
         let (events, mut inbox) = mpsc::channel(4);
-        task::spawn_local(server.serve(events));
-        task::spawn_local(async move {
+        tokio::task::spawn_local(server.serve(events));
+        tokio::task::spawn_local(async move {
             while let Some(event) = inbox.recv().await {
                 if let Event::Ask { method, arguments, reply } = event {
                     let answer = match method.as_str() {

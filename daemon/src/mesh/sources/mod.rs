@@ -26,7 +26,7 @@ use std::time::Duration;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use truca_core::Time;
 use truca_core::discovery::advert::Advert;
@@ -36,6 +36,7 @@ use truca_core::id::NodeId;
 use truca_core::sorted::Map;
 
 use crate::event::Event;
+use crate::task::spawn;
 
 /// Most candidates that the control socket shows.
 const MAX_SHOWN: usize = 256;
@@ -201,7 +202,7 @@ impl Sources {
             wake: Notify::new(),
         });
         let (advert, _) = watch::channel(Advert::new(plan.id, plan.port, &plan.addresses));
-        let prober = spawn_local(probe(shared.clone(), events));
+        let prober = spawn(probe(shared.clone(), events));
         let mut sources = Self { shared, running: Map::new(), advert, prober };
         sources.configure(plan);
         sources
@@ -240,8 +241,10 @@ impl Sources {
 
     /// Addresses of this router come and go.
     pub fn look_around(&self, plan: &Plan) {
-        let own = if_addrs::get_if_addrs().unwrap_or_default();
-        let own = own.iter().map(|found| SocketAddr::new(found.ip(), plan.port)).collect();
+        // a node for this machine alone is nowhere else (and emulators have no netlink to ask)
+        let found = if plan.loopback { Vec::new() } else { if_addrs::get_if_addrs().unwrap_or_default() };
+        let found = found.iter().map(if_addrs::Interface::ip).chain(plan.addresses.iter().copied());
+        let own = found.map(|ip| SocketAddr::new(ip, plan.port)).collect();
         self.shared.table.borrow_mut().set_avoided(own, plan.avoid.clone());
         let advert = Advert::new(plan.id, plan.port, &plan.addresses);
         self.advert.send_if_modified(|told| {
@@ -315,15 +318,13 @@ impl Sources {
         let ear = self.ear(source);
         let advert = publish.then(|| self.advert.subscribe());
         Some(match (source, from) {
-            (Source::Bmx6 | Source::Bmx7, From::Directory(path)) => {
-                spawn_local(bmx::listen(ear, path, advert))
-            }
-            (Source::Babeld, From::Sockets(at)) => spawn_local(babeld::listen(ear, at)),
-            (Source::SharedState, From::Bus(path)) => spawn_local(shared_state::listen(ear, path, advert)),
-            (Source::Umdns, From::Bus(path)) => spawn_local(umdns::listen(ear, path)),
-            (Source::Olsr, From::Sockets(at)) => spawn_local(olsr::listen(ear, at, &olsr::JSONINFO)),
-            (Source::Oonf, From::Sockets(at)) => spawn_local(olsr::listen(ear, at, &olsr::OLSRD2)),
-            (Source::Dns, From::Domains(domains, servers)) => spawn_local(dns::listen(ear, domains, servers)),
+            (Source::Bmx6 | Source::Bmx7, From::Directory(path)) => spawn(bmx::listen(ear, path, advert)),
+            (Source::Babeld, From::Sockets(at)) => spawn(babeld::listen(ear, at)),
+            (Source::SharedState, From::Bus(path)) => spawn(shared_state::listen(ear, path, advert)),
+            (Source::Umdns, From::Bus(path)) => spawn(umdns::listen(ear, path)),
+            (Source::Olsr, From::Sockets(at)) => spawn(olsr::listen(ear, at, &olsr::JSONINFO)),
+            (Source::Oonf, From::Sockets(at)) => spawn(olsr::listen(ear, at, &olsr::OLSRD2)),
+            (Source::Dns, From::Domains(domains, servers)) => spawn(dns::listen(ear, domains, servers)),
             // driven by `discovery.rs`
             _ => return None,
         })

@@ -15,6 +15,7 @@ use tokio_tungstenite::{
 
 use super::*;
 use crate::event::{Event, PageOut};
+use crate::page::place::Place;
 
 const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: casa\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -49,6 +50,31 @@ async fn a_head_that_comes_drop_by_drop_is_answered_408_after_ten_seconds() {
             let answer = rest(&mut wire).await;
             assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
             assert_eq!(before.elapsed().as_secs(), 10);
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_is_led_from_a_shared_address_to_the_nodes_own_but_its_files_are_not() {
+    LocalSet::new()
+        .run_until(async {
+            for (host, path, status) in [
+                ("thisnode.info:8443", "/", "307 "),
+                ("thisnode.info:8443", "/no-such-file", "404 "),
+                ("10.1.1.1:8443", "/no-such-file", "404 "),
+            ] {
+                let (mut wire, _events, site) = visit(Door::Https);
+                *site.place.borrow_mut() = Place {
+                    shared: vec!["thisnode.info".to_owned()],
+                    addresses: vec!["10.1.1.1".parse().unwrap()],
+                    ..Place::default()
+                };
+                let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+                wire.write_all(head.as_bytes()).await.unwrap();
+                let answer = rest(&mut wire).await;
+                assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}{path}: {answer}");
+                assert_eq!(answer.contains("Location: https://10.1.1.1:8443/\r\n"), status == "307 ");
+            }
         })
         .await;
 }

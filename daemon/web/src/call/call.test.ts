@@ -132,7 +132,7 @@ describe("a call", () => {
     const by: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
     const asked: string[] = [];
     const ask = async (name: string) => void asked.push(name);
-    const call = new Call("id", { ask, signer: me, ice: () => [], changed: () => undefined },
+    const call = new Call("id", { ask, signer: me, ice: () => [], changed: () => undefined, broken: () => undefined },
       { address: "pep@x", display: "Pep", from: "torre" }, "audio", true);
     await call.invite(nothing());
     await vi.waitFor(() => expect(asked).toContain("invite"));

@@ -19,6 +19,8 @@ export interface CallEnv {
   signer: Signer;
   ice(): IceServer[];
   changed(call: Call): void;
+  /** The path of media broke: the network may be another one. */
+  broken(): void;
 }
 
 const CONNECT_MS = 30_000;
@@ -309,6 +311,7 @@ export class Call {
 
   private down(): void {
     this.change({ state: "reconnecting", quality: null });
+    this.env.broken();
     this.limitTo(DEAD_MS);
   }
 

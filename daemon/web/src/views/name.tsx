@@ -48,6 +48,7 @@ export function NamePage({ state, act }: { state: State; act: Actions }) {
         <button type="submit" class="wide-button" disabled={state.signingIn} data-testid="name-submit">
           {state.signingIn ? t("nameWait") : t("nameGo")}
         </button>
+        <button type="button" class="text-button" data-testid="link-open" onClick={() => act.link(true)}>{t("linkOpen")}</button>
         {!state.lasting && <p class="note">{t("notLasting")}</p>}
       </form>
       <p class="soft small">{state.node ? t("nameAt", { node: state.node }) : " "}</p>
@@ -57,6 +58,7 @@ export function NamePage({ state, act }: { state: State; act: Actions }) {
 
 function wordsFor(problem: NonNullable<State["nameProblem"]>): string {
   if (problem.code === "name_taken") return t("nameTaken", { name: problem.name });
+  if (problem.code === "taken_out") return t("nameTakenOut", { name: problem.name });
   if (problem.code === "full") return t("nameFull");
   if (problem.code === "banned") return t("nameBanned");
   return t("nameFailed", { code: problem.code });

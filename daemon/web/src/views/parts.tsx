@@ -34,7 +34,7 @@ export function RoundButton({ label, kind, pressed, testid, onClick, children, c
   );
 }
 
-const FOCUSABLE = "button:not([disabled]), input, a[href], [tabindex='0']";
+const FOCUSABLE = "button:not([disabled]), input, summary, a[href], [tabindex='0']";
 
 /** Keeps the focus inside, gives it back at the end, closes on Esc. */
 export function Dialog({ label, class: kind, testid, onClose, role, children }: {
@@ -52,16 +52,23 @@ export function Dialog({ label, class: kind, testid, onClose, role, children }: 
       event.stopPropagation();
       onClose();
     } else if (event.key === "Tab" && box.current) {
-      const all = [...box.current.querySelectorAll<HTMLElement>(FOCUSABLE)];
+      // what is folded away has no place on the screen
+      const all = [...box.current.querySelectorAll<HTMLElement>(FOCUSABLE)].filter((one) => one.getClientRects().length);
       const first = all[0];
       const last = all[all.length - 1];
       const edge = event.shiftKey ? first : last;
-      if (document.activeElement === edge || document.activeElement === box.current) {
+      if ([edge, box.current, document.body].includes(document.activeElement as HTMLElement)) {
         event.preventDefault();
         (event.shiftKey ? last : first)?.focus();
       }
     }
   };
+  // A button that is switched off while it has the focus loses it, and the keys go to the body
+  useEffect(() => {
+    const lost = (event: KeyboardEvent) => event.target === document.body && onKeyDown(event);
+    document.addEventListener("keydown", lost);
+    return () => document.removeEventListener("keydown", lost);
+  });
   return (
     <div class="veil" onClick={(event) => event.target === event.currentTarget && role !== "alertdialog" && onClose()}>
       <div

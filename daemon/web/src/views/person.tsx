@@ -67,7 +67,7 @@ function Report({ person, act }: { person: Person; act: Actions }) {
           <input type="text" value={typed} maxLength={120} data-testid="report-input" onInput={(event) => { setTyped(event.currentTarget.value); setSaid(""); }} />
         </label>
         <p class="small" role="status">{said || t("reportHint", { name: person.display })}</p>
-        <button type="submit" class="wide-button quiet" data-testid="report-submit" disabled={!typed.trim()}>{t("reportSend")}</button>
+        <button type="submit" class="wide-button quiet" data-testid="report-submit">{t("reportSend")}</button>
       </form>
     </details>
   );

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Actions, Store } from "../state";
 import { t } from "../text";
 import { IncomingSheet } from "./incoming";
+import { AskedSheet, LinkPage } from "./link";
 import { BlockedPage, NamePage } from "./name";
 import { Banner, MicQuestion, Toast } from "./notices";
 import { useWide } from "./parts";
@@ -25,7 +26,8 @@ export function Root({ store, act }: { store: Store; act: Actions | null }) {
   if (state.page === "loading" || !act) return <main class="door"><Mark /></main>;
   // A call outlives a sign-in that a restarted node has refused.
   if (state.page === "name" && !state.call) {
-    return <><Banner state={state} act={act} /><NamePage state={state} act={act} /></>;
+    const door = state.linking ? <LinkPage linking={state.linking} act={act} /> : <NamePage state={state} act={act} />;
+    return <><Banner state={state} act={act} />{door}</>;
   }
   const { call, incoming, me } = state;
   return (
@@ -44,6 +46,7 @@ export function Root({ store, act }: { store: Store; act: Actions | null }) {
       {!wide && !call && state.selected && <PersonCard key={state.selected} state={state} act={act} wide={false} />}
       {state.settings && me && <SettingsSheet me={me} state={state} act={act} />}
       {incoming && <IncomingSheet key={incoming.id} call={incoming} state={state} act={act} />}
+      {state.asked && !incoming && <AskedSheet key={state.asked.request} asked={state.asked} act={act} />}
       {state.micQuestion && <MicQuestion problem={state.micQuestion} act={act} />}
       <Toast state={state} />
     </>

@@ -4,6 +4,7 @@ import { cleanDisplay, displayProblem } from "../names";
 import type { Actions, State } from "../state";
 import { t } from "../text";
 import { CloseIcon } from "./icons";
+import { DeviceList } from "./link";
 import { Avatar, Dialog } from "./parts";
 
 export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>; state: State; act: Actions }) {
@@ -15,7 +16,7 @@ export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>
     const problem = displayProblem(display);
     if (problem) return setSaid(problem === "empty" ? t("nameEmpty") : t("nameLong"));
     const code = await act.rename(display);
-    setSaid(code === null ? t("saved") : t("saveFailed", { code }));
+    setSaid(code === null ? t("saved") : code === "not_home" ? t("saveNotHome") : t("saveFailed", { code }));
   };
   return (
     <Dialog label={t("settings")} class="card" testid="settings" onClose={() => act.settings(false)}>
@@ -33,6 +34,7 @@ export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>
         <dt>{t("yourAddress")}</dt><dd>{me.address}</dd>
         <dt>{t("yourDevice")}</dt><dd>{me.device}</dd>
       </dl>
+      <DeviceList state={state} me={me} act={act} />
       {!state.lasting && <p class="note">{t("notLasting")}</p>}
     </Dialog>
   );

@@ -7,6 +7,8 @@ import type { Signer } from "./texts";
 export interface Profile {
   name: string;
   display: string;
+  /** The node where the account lives; the one that is asked when absent. */
+  home?: string;
 }
 
 /** What one can say about the wire to a person. */

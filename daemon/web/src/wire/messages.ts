@@ -95,6 +95,28 @@ export interface Candidate {
   mline?: number | null;
 }
 
+/** A device of the person's own. */
+export interface OwnDevice {
+  device: string;
+  at?: NodeRef;
+  here: boolean;
+}
+
+export interface Devices {
+  counter: number;
+  devices: OwnDevice[];
+}
+
+/** A new device asks to be let in. */
+export interface LinkAsked {
+  request: string;
+  at: NodeRef;
+  key: string;
+  commit: string;
+}
+
+export type LinkEnd = "linked" | "refused" | "cancelled" | "expired" | "nobody" | "home_away" | "elsewhere" | "full";
+
 export interface RestoreCall {
   call: string;
   caller: boolean;
@@ -118,11 +140,16 @@ export interface Inbound {
   message: { n: number; call: string; text: string };
   ended: { n: number; call: string; reason: EndReason };
   peer: { n: number; call: string; state: "lost" | "back" };
+  link_asked: LinkAsked;
+  link_shown: { nonce: string };
+  link_opened: { request: string; nonce: string };
+  link_ended: { request?: string; reason: LinkEnd };
 }
 
 export const INBOUND: ReadonlySet<string> = new Set<keyof Inbound>([
   "people", "nodes", "incoming", "ringing", "accepted", "candidate",
   "connected", "describe", "message", "ended", "peer",
+  "link_asked", "link_shown", "link_opened", "link_ended",
 ]);
 
 /** What the page may ask, without the `id` that the wire adds. */
@@ -139,6 +166,19 @@ export interface Requests {
   reject: { call: string; reason: "rejected" | "no_media" };
   cancel: { call: string };
   hang_up: { call: string; reason: "hung_up" | "failed" };
+  devices: Record<never, never>;
+  revoke: { device: string; counter: number; signature: string };
+  link_show: { request: string; nonce: string };
+  link_confirm: { request: string; signature: string };
+  link_refuse: { request: string };
+}
+
+/** What a page that has not signed in may ask. */
+export interface EarlyRequests {
+  find: { text: string };
+  link: { address: string; key: string; commit: string };
+  link_open: { nonce: string };
+  link_refuse: { request?: string };
 }
 
 /** A request was refused, or could not be asked any more (`lost`). */

@@ -11,7 +11,7 @@ export interface Sent {
 }
 
 /** These belong to one socket: after a reconnection they mean nothing. */
-const ONE_SOCKET: ReadonlySet<string> = new Set(["sign_in", "resume"]);
+const ONE_SOCKET: ReadonlySet<string> = new Set(["sign_in", "resume", "find", "link", "link_open", "link_refuse"]);
 
 export class Outbox {
   private last = 0;
@@ -84,7 +84,9 @@ export class Outbox {
 
   /** A new socket: what belonged to the old one is void. */
   newSocket(): void {
-    this.discard((sent) => ONE_SOCKET.has(sent.name));
+    for (const sent of this.discard((one) => ONE_SOCKET.has(one.name))) {
+      sent.reject(new WireError("lost", "the socket is gone"));
+    }
   }
 
   /** A new session: calls are asked for again, from the start. */
@@ -92,9 +94,9 @@ export class Outbox {
     this.discard((sent) => sent.name === "restore");
   }
 
-  private discard(which: (sent: Sent) => boolean): void {
-    for (const sent of [...this.held.values()]) {
-      if (which(sent)) this.held.delete(sent.id);
-    }
+  private discard(which: (sent: Sent) => boolean): Sent[] {
+    const gone = [...this.held.values()].filter(which);
+    for (const sent of gone) this.held.delete(sent.id);
+    return gone;
   }
 }

@@ -22,7 +22,9 @@ export const OPEN_MS = 8_000;
 export const SILENCE_MS = 15_000;
 export const ANSWER_MS = 5_000;
 /** After a nudge (the network changed) an answer must come sooner. */
-export const NUDGED_ANSWER_MS = 2_500;
+export const NUDGED_ANSWER_MS = 1_500;
+/** A socket that is not open by then when the network changed was asked for on the old one. */
+export const TIRED_MS = 1_000;
 
 export interface LinkEvents {
   message(text: string): void;
@@ -35,6 +37,8 @@ export interface LinkEvents {
 export class Link {
   private over = false;
   private open = false;
+  /** Has not opened for a while. */
+  tired = false;
   private heardTimer: TimerHandle = null;
   private saidTimer: TimerHandle = null;
   private deadTimer: TimerHandle = null;
@@ -45,6 +49,7 @@ export class Link {
     private readonly events: LinkEvents,
   ) {
     this.expect(OPEN_MS);
+    timers.set(() => (this.tired = !this.open), TIRED_MS);
     socket.onopen = () => {
       this.open = true;
     };

@@ -18,6 +18,16 @@ export const attachmentText = (
 export const mediaText = (call: string, kind: DescriptionKind, fingerprint: string): string =>
   lines("truca-media-1", call, kind, fingerprint);
 
+export const linkText = (address: string, request: string, key: string): string =>
+  lines("truca-link-1", address, request, key);
+
+export const revokeText = (address: string, device: string, counter: number): string =>
+  lines("truca-revoke-1", address, device, String(counter));
+
+/** What two devices hash to the number that both show. */
+export const numberText = (address: string, key: string, newNonce: string, oldNonce: string): string =>
+  lines("truca-number-1", address, key, newNonce, oldNonce);
+
 /** What signs for this device. The wire never sees the key itself. */
 export interface Signer {
   /** The public point, base64url. */

@@ -5,7 +5,9 @@
 // It knows no DOM, no clock and no key: the socket factory, timers, random and
 // signer are arguments. What a message means to a person is not its business.
 import { readFrame, type InboundMessage, type Profile, type WireEnv, type WireEvents, type WireState } from "./env";
-import { INBOUND, WireError, type Hello, type IceServer, type Requests, type SignedIn } from "./messages";
+import {
+  INBOUND, WireError, type EarlyRequests, type Hello, type IceServer, type Requests, type SignedIn,
+} from "./messages";
 import { Outbox, type Sent } from "./outbox";
 import { Link, type SocketLike, type TimerHandle } from "./socket";
 import { attachmentText, signInText } from "./texts";
@@ -65,15 +67,36 @@ export class Wire {
   /** The network may be back, or another one: do not wait for timers. */
   nudge(): void {
     if (this.state === "off" || this.state === "replaced") return;
-    if (this.link) this.link.probe();
+    if (this.link && !this.link.tired) this.link.probe();
     else this.open();
   }
 
   request<K extends keyof Requests>(name: K, body: Requests[K]): Promise<void> {
+    return this.ask(name, body).then(() => undefined);
+  }
+
+  /** The same, with what the node answers. */
+  ask<K extends keyof Requests>(name: K, body: Requests[K]): Promise<Record<string, unknown>> {
     return new Promise((resolve, reject) => {
-      const sent = this.outbox.add(name, { ...body }, () => resolve(), reject);
+      const sent = this.outbox.add(name, { ...body }, resolve, reject);
       if (this.state === "ready") this.transmit(sent);
     });
+  }
+
+  /** Asks on a socket that has not signed in; `lost` when there is none, or when it goes. */
+  early<K extends keyof EarlyRequests>(name: K, body: EarlyRequests[K]): Promise<Record<string, unknown>> {
+    return new Promise((resolve, reject) => {
+      if (this.state === "greeted" || this.state === "refused") {
+        this.transmit(this.outbox.add(name, { ...body }, resolve, reject));
+      } else {
+        reject(new WireError("lost", "nobody is asked"));
+      }
+    });
+  }
+
+  /** Nobody signs in by itself until `signIn` says so. */
+  forgetProfile(): void {
+    this.profile = null;
   }
 
   /** What the page looks at. Kept, and asked again after every reconnection. */
@@ -156,6 +179,8 @@ export class Wire {
       case "resumed":
         return this.outbox.resolve(Number(body.id), body);
       case "ok":
+      case "found":
+      case "devices":
         return this.outbox.resolve(Number(body.id), body);
       case "error":
         return this.onError(body);
@@ -244,7 +269,8 @@ export class Wire {
     if (!link || !profile || !node) return;
     this.become("signing");
     const { signer } = this.env;
-    const address = `${profile.name}@${node.id}`;
+    const { name, display, home = node.id } = profile;
+    const address = `${name}@${home}`;
     const counter = await signer.nextCounter();
     const [signature, here, gone] = await Promise.all([
       signer.sign(signInText(node.id, challenge, address)),
@@ -252,7 +278,8 @@ export class Wire {
       signer.sign(attachmentText(address, node.id, node.boot, counter + 1, "gone")),
     ]);
     if (this.link !== link) return; // the socket died meanwhile
-    const body = { ...profile, key: signer.key, signature, attachment: { counter, here, gone } };
+    const away = home === node.id ? {} : { home };
+    const body = { name, display, ...away, key: signer.key, signature, attachment: { counter, here, gone } };
     const sent = this.outbox.add("sign_in", body, (answer) => {
       if (this.link === link) this.onSignedIn(answer as unknown as SignedIn);
     }, (error) => {
@@ -263,6 +290,8 @@ export class Wire {
 
   private onSignedIn(me: SignedIn): void {
     this.attempt = 0;
+    // The next node may be another one.
+    if (this.profile) this.profile = { ...this.profile, home: me.address.split("@")[1] ?? "" };
     this.token = me.token;
     this.seen = 0;
     this.unconfirmed = 0;

@@ -73,6 +73,22 @@ impl Calls {
         self.handle_talk(now, session, call, body);
     }
 
+    /// A device has signed that it is attached at another node: calls with it go on there. Its `Restore` may have
+    /// come before we knew, so it is answered now.
+    pub fn peer_moved(&mut self, now: Time, device: &Device, node: NodeId) {
+        let moved = |end: &End| {
+            end.talks() && end.peer.as_ref().is_some_and(|(peer, at)| peer == device && *at != node)
+        };
+        let ends: Vec<(SessionId, CallId)> =
+            self.ends.iter().filter(|(_, end)| moved(end)).map(|(place, _)| *place).collect();
+        for (session, call) in ends {
+            if let Some(End { peer: Some((_, at)), .. }) = self.ends.get_mut(&(session, call)) {
+                *at = node;
+            }
+            self.handle_talk(now, session, call, CallBody::Restore);
+        }
+    }
+
     fn handle_invite(
         &mut self,
         now: Time,

@@ -14,13 +14,14 @@ use crate::name::{Address, Display};
 mod event;
 mod failure;
 mod notice;
+mod read;
 mod request;
 
 pub use event::{
     Accepted, CallEvent, CandidateEvent, DescribeEvent, Ended, InCall, Incoming, MessageEvent, PeerEvent,
 };
 pub use failure::{Code, Failure};
-pub use notice::{HelloNode, Notice};
+pub use notice::{HelloNode, Notice, OwnDevice};
 pub use request::{Attach, Peer, Request, SignIn};
 
 /// The version of the page wire.
@@ -57,6 +58,28 @@ pub enum Kind {
     Offer,
     /// An answer.
     Answer,
+}
+
+/// How the wish of a new device ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkEnd {
+    /// It is one of the account's devices now.
+    Linked,
+    /// A device of the account said no.
+    Refused,
+    /// The new device gave up, or its page was closed.
+    Cancelled,
+    /// Nobody said anything in time.
+    Expired,
+    /// No device of the account is here to be asked.
+    Nobody,
+    /// The account's home cannot be reached.
+    HomeAway,
+    /// Another device of the account has taken it up.
+    Elsewhere,
+    /// The account has as many devices as it may, or its home as many requests.
+    Full,
 }
 
 /// Why a call ended.

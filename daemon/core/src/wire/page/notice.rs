@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByeReason, Failure, IceServer, Person};
+use super::{ByeReason, Failure, IceServer, LinkEnd, NodeInfo, Person};
 use crate::id::{DeviceId, NodeId};
 use crate::name::{Address, Display};
-use crate::wire::bytes::{Challenge, Token};
+use crate::wire::bytes::{Bytes, Challenge, Point, Token};
 
 /// What a node tells a page outside calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,53 @@ pub enum Notice {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<Vec<Address>>,
     },
+    /// Answer to `find`.
+    Found {
+        /// Request id.
+        id: u32,
+        /// Who has the name.
+        people: Vec<Person>,
+    },
+    /// A new device asks to be let in.
+    LinkAsked {
+        /// Which request.
+        request: Token,
+        /// Where the new device is.
+        at: NodeInfo,
+        /// Its key.
+        key: Point,
+        /// SHA-256 of the nonce that it will show.
+        commit: Bytes<32>,
+    },
+    /// To the new device: another has taken it up.
+    LinkShown {
+        /// That device's nonce.
+        nonce: Token,
+    },
+    /// To the device that has taken it up: the new device's nonce.
+    LinkOpened {
+        /// Which request.
+        request: Token,
+        /// Its nonce.
+        nonce: Token,
+    },
+    /// It is over.
+    LinkEnded {
+        /// Which request; the new device has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<Token>,
+        /// How.
+        reason: LinkEnd,
+    },
+    /// Answer to `devices`.
+    Devices {
+        /// Request id.
+        id: u32,
+        /// The counter of the account.
+        counter: u32,
+        /// Its devices.
+        devices: Vec<OwnDevice>,
+    },
     /// Size of the mesh.
     Nodes {
         /// Members that are alive, this node included.
@@ -103,4 +150,16 @@ pub struct HelloNode {
     pub name: String,
     /// Counts its starts; part of what an attachment signs.
     pub boot: u32,
+}
+
+/// A device in `devices`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnDevice {
+    /// Which.
+    pub device: DeviceId,
+    /// Where it was attached last, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<NodeInfo>,
+    /// Whether it is there now.
+    pub here: bool,
 }

@@ -1,14 +1,14 @@
 //! What a page asks of its node.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Candidate, Code, Description, Failure, Kind, Reason};
+use super::{Candidate, Description, Failure, Kind, Reason};
 use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::Address;
-use crate::wire::bytes::{Point, Signature, Token};
+use crate::wire::bytes::{Bytes, Point, Signature, Token};
 
 /// The device's signed attachment, as part of signing in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Attach {
     /// The device's counter for `here`; `gone` is signed with the next one.
     pub counter: u32,
@@ -19,14 +19,14 @@ pub struct Attach {
 }
 
 /// `sign_in`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SignIn {
     /// Request id.
     pub id: u32,
     /// The account's name.
     pub name: String,
     /// The account's home, when it is not the node that is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<NodeId>,
     /// The display name, used when the account is created.
     pub display: String,
@@ -39,7 +39,7 @@ pub struct SignIn {
 }
 
 /// The other end of a call, as a page remembers it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Peer {
     /// Whose device.
     pub address: Address,
@@ -50,11 +50,78 @@ pub struct Peer {
 }
 
 /// What a page asks of its node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
     /// Creates the account or signs in to it.
     SignIn(SignIn),
+    /// Who has this name, for one who has an account elsewhere.
+    Find {
+        /// Request id.
+        id: u32,
+        /// The name, or what is read.
+        text: String,
+    },
+    /// Asks the devices of an account to let this one in.
+    Link {
+        /// Request id.
+        id: u32,
+        /// Whose device this is to be.
+        address: Address,
+        /// Its key.
+        key: Point,
+        /// SHA-256 of the nonce that `link_open` will show.
+        commit: Bytes<32>,
+    },
+    /// Shows the nonce.
+    LinkOpen {
+        /// Request id.
+        id: u32,
+        /// The nonce.
+        nonce: Token,
+    },
+    /// Takes up what a new device asks.
+    LinkShow {
+        /// Request id.
+        id: u32,
+        /// As in `link_asked`.
+        request: Token,
+        /// A nonce of this device.
+        nonce: Token,
+    },
+    /// Lets the new device in.
+    LinkConfirm {
+        /// Request id.
+        id: u32,
+        /// As in `link_asked`.
+        request: Token,
+        /// Over `truca-link-1`.
+        signature: Signature,
+    },
+    /// Does not let it in; or the new device gives up.
+    LinkRefuse {
+        /// Request id.
+        id: u32,
+        /// As in `link_asked`; the new device has none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<Token>,
+    },
+    /// The devices of the account.
+    Devices {
+        /// Request id.
+        id: u32,
+    },
+    /// Takes a device out of the account.
+    Revoke {
+        /// Request id.
+        id: u32,
+        /// Which.
+        device: DeviceId,
+        /// As in `devices`.
+        counter: u32,
+        /// Over `truca-revoke-1`.
+        signature: Signature,
+    },
     /// Brings a session back on a new socket.
     Resume {
         /// Request id.
@@ -210,6 +277,14 @@ impl Request {
         match self {
             Self::SignIn(SignIn { id, .. })
             | Self::Resume { id, .. }
+            | Self::Find { id, .. }
+            | Self::Link { id, .. }
+            | Self::LinkOpen { id, .. }
+            | Self::LinkShow { id, .. }
+            | Self::LinkConfirm { id, .. }
+            | Self::LinkRefuse { id, .. }
+            | Self::Devices { id }
+            | Self::Revoke { id, .. }
             | Self::Profile { id, .. }
             | Self::Report { id, .. }
             | Self::SignOut { id }
@@ -232,13 +307,9 @@ impl Request {
     /// Reads a request; on failure says which request it was, as far as that can be told.
     ///
     /// # Errors
-    /// The error to answer: [`Code::UnknownMessage`] when the one member has a name that no request has,
-    /// [`Code::BadId`] when the id is zero or over 2³¹−1, [`Code::BadMessage`] for everything else.
+    /// The error to answer: [`super::Code::UnknownMessage`] when the one member has a name that no request has,
+    /// [`super::Code::BadId`] when the id is zero or over 2³¹−1, [`super::Code::BadMessage`] for everything else.
     pub fn parse(text: &str) -> Result<Self, Failure> {
-        match serde_json::from_str::<Self>(text) {
-            Ok(request) if (1..=i32::MAX as u32).contains(&request.id()) => Ok(request),
-            Ok(_) => Err(Failure::new(0, Code::BadId, "an id is from 1 to 2^31-1")),
-            Err(error) => Err(Failure::of_unreadable(text, &error)),
-        }
+        super::read::parse(text)
     }
 }

@@ -104,6 +104,12 @@ return baseclass.extend({
 		return NODE_ID.test(value) || _('A node id: 26 characters of a-z 2-7');
 	},
 
+	secret(value) {
+		const length = [ ...value ].length;
+
+		return (length >= 16 && length <= 128) || _('16 to 128 characters');
+	},
+
 	path(value) {
 		return PATH.test(value) || _('An absolute path, like /etc/truca');
 	}

@@ -63,6 +63,13 @@ function bothOrNone(file, other) {
 	return file !== '' || other === '' || _('Certificate and key belong together: give both or none');
 }
 
+/* Of the two, a path begins with a slash and a host does not */
+function hostWithCertificate(one, other) {
+	const alone = (one === '') ? other : (other === '') ? one : '';
+
+	return alone === '' || alone.startsWith('/') || _('The host of the community needs its certificate');
+}
+
 /* A switch; what is unset is what `unset` says */
 function flag(section, tab, option, title, help, unset) {
 	const field = tab
@@ -82,7 +89,9 @@ function flag(section, tab, option, title, help, unset) {
 
 /* One of several words */
 function choice(section, tab, option, title, help, words, unset) {
-	const field = section.taboption(tab, form.ListValue, option, title, help);
+	const field = tab
+		? section.taboption(tab, form.ListValue, option, title, help)
+		: section.option(form.ListValue, option, title, help);
 
 	Object.keys(words).forEach((word) => field.value(word, words[word]));
 	field.default = unset;
@@ -135,6 +144,13 @@ function node(map, id) {
 		_('A file (PEM) that only root and the user truca can read.'),
 		{ unset: '', check: valid.path });
 	pair(certificate, key, bothOrNone);
+	const community = text(s, 'files', 'community_host', _('Host of the community'),
+		_('A name that every router of the community answers to, with one certificate for all, which is set above. A person\'s device is then the same at every router.'),
+		{ unset: '', check: valid.host });
+	pair(certificate, community, hostWithCertificate);
+	text(s, 'network', 'shared_host', _('Shared addresses'),
+		_('Gateway addresses and names that every router of the mesh answers to. Without a certificate of the community, pages are led from there to this router\'s own address.'),
+		{ list: true, unset: 'thisnode.info 172.30.22.1', check: valid.host });
 
 	text(s, 'files', 'state', _('State'),
 		_('Directory that keeps the node\'s key, its certificate and its accounts. Whoever has it is this node: back it up, and keep it secret.'),
@@ -142,6 +158,30 @@ function node(map, id) {
 	text(s, 'files', 'run_dir', _('Control socket'),
 		_('Directory of the socket that "trucad ctl" uses. It need not survive a restart.'),
 		{ unset: '/var/run/truca', check: valid.path });
+}
+
+function federation(map, id) {
+	const s = map.section(form.NamedSection, id, 'federation', _('The community'),
+		_('Which nodes may be members of this mesh. All of them must say the same, and it takes effect with a restart.'));
+
+	const admission = choice(s, null, 'admission', _('Who may join'),
+		_('People can open the page of a member either way.'), {
+			open: _('Every node that reaches it'),
+			secret: _('Nodes that know the secret'),
+			allow: _('Nodes on the list')
+		}, 'open');
+
+	const secret = text(s, null, 'secret', _('Secret'), _('16 to 128 characters, better random ones. Whoever knows it can join.'),
+		{ unset: '', secret: true, check: valid.secret });
+	const allow = text(s, null, 'allow', _('Nodes that may join'), _('Their ids, which are on their overviews. This node itself need not be there.'),
+		{ list: true, unset: '', check: valid.nodeId });
+
+	admission.validate = (section_id, value) => {
+		const needed = { secret: secret, allow: allow }[value];
+		const said = needed ? needed.formvalue(section_id) : true;
+
+		return (said && said.length !== 0) ? true : _('Fill in the field below that belongs to it');
+	};
 }
 
 function discovery(map, id) {
@@ -240,6 +280,7 @@ return view.extend({
 			_('An empty field means the default, which it shows in grey. People keep talking while changes are taken over.'));
 
 		node(map, this.only('node'));
+		federation(map, this.only('federation'));
 		discovery(map, this.only('discovery'));
 		limits(map, this.only('limits'));
 		peers(map);

@@ -1,0 +1,146 @@
+// The same person at any router: a second device is let in by the first, is rung where it is, goes on when the
+// home router is off, and is taken out again.
+
+import assert from 'node:assert/strict';
+import { after, before, describe } from 'node:test';
+import { both, chat, connect, hangUp } from './lib/call.js';
+import { certificate } from './lib/certificate.js';
+import { Lab } from './lib/lab.js';
+import { browserIn, desk, Person } from './lib/person.js';
+import { scenario } from './lib/scenario.js';
+import { until } from './lib/until.js';
+
+describe('one person with two devices at two routers', () => {
+  let lab, browsers = [], anna, phone, biel;
+  const stage = () => ({ lab, people: [anna, phone, biel] });
+  const scene = (name, body, options) => scenario(name, stage, body, options);
+  const address = (person) => person.see('me').getAttribute('data-address');
+
+  before(async () => {
+    lab = await Lab.up('routed');
+    browsers = await Promise.all(['c1', 'c2', 'c3'].map((client) => browserIn(client)));
+    await lab.joined();
+  }, { timeout: 90_000 });
+
+  after(async () => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    await lab?.down();
+  }, { timeout: 60_000 });
+
+  scene('a device at another router is let in: both show one number, and one says yes', async () => {
+    anna = await (await Person.at(browsers[0], lab.node(1), 'Anna', desk)).signIn();
+    biel = await (await Person.at(browsers[1], lab.node(2), 'Biel')).signIn();
+    await biel.sees(anna);
+    phone = await Person.at(browsers[2], lab.node(3), 'Anna');
+    await phone.see('link-open').click();
+    await phone.see('link-name').fill('anna');
+    await phone.see('link-find').click();
+    await phone.see('link-choice').waitFor();
+    await phone.picture('link-find');
+    await phone.see('link-choice').click();
+    await phone.see('link-wait').waitFor();
+    await anna.see('asked').waitFor();
+    await anna.picture('link-asked');
+    await anna.see('asked-me').click();
+    await both(phone, anna, (one) => one.see(one === phone ? 'link-number' : 'asked-number').waitFor());
+    await both(phone, anna, (one) => one.picture(one === phone ? 'link-number' : 'link-same'));
+    assert.equal(await phone.see('link-number').textContent(), await anna.see('asked-number').textContent());
+    await anna.see('asked-yes').click();
+    await phone.see('people-search').waitFor();
+    assert.equal(await address(phone), await address(anna));
+  }, { cornerstone: true });
+
+  scene('both ring, and the one that answers has the call', async () => {
+    await biel.rings(anna);
+    await both(anna, phone, (one) => one.isRungBy(biel));
+    await phone.answers();
+    await both(biel, phone, (one) => one.stageIs('connected', [], 30_000));
+    await both(biel, phone, (one) => one.hearsMore());
+    await anna.isQuiet();
+    await biel.hangsUp();
+    await both(biel, phone, (one) => one.closesStage());
+  });
+
+  scene('with the home router off it signs in where it is by its key alone, and is rung there', async () => {
+    await lab.node(1).kill();
+    await until('n3 knows that n1 is down', () => lab.node(3).status(), (now) => now.members_alive === 2, 30_000);
+    await phone.page.reload();
+    await phone.see('people-search').waitFor();
+    await biel.rings(anna);
+    await phone.isRungBy(biel);
+    await phone.answers();
+    await both(biel, phone, (one) => one.stageIs('connected', [], 30_000));
+    await biel.hangsUp();
+    await both(biel, phone, (one) => one.closesStage());
+    await lab.node(1).start();
+    await lab.joined();
+  });
+
+  scene('a device that is taken out is signed out at its router at once, and stays out', async () => {
+    await until('Anna is back', () => lab.node(1).status(), (now) => now.sessions >= 1, 45_000);
+    await anna.see('me').click();
+    await anna.see('device-remove').waitFor();
+    await anna.picture('devices');
+    await anna.see('device-remove').click();
+    await anna.see('device-sure').click();
+    await phone.see('name-error').waitFor();
+    await phone.picture('taken-out');
+    await phone.page.reload();
+    await phone.see('name-error').waitFor();
+  });
+});
+
+describe('a community whose routers all answer to one name with one certificate', () => {
+  let lab, shared, browsers = [], anna, carla;
+  const stage = () => ({ lab, people: [anna, carla] });
+  const scene = (name, body, options) => scenario(name, stage, body, options);
+
+  before(async () => {
+    shared = await certificate('truca.mesh');
+    // What the community's name server says, and that browsers know its certificate: that one and no other.
+    const flags = ['--host-resolver-rules=MAP truca.mesh 192.168.1.1', `--ignore-certificate-errors-spki-list=${shared.spki}`];
+    const config = `config node\n\toption certificate '${shared.certificate}'\n\toption key '${shared.key}'\n\toption community_host 'truca.mesh'\n`;
+    lab = await Lab.up('nat', 3, { config });
+    browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client, ...flags)));
+    await lab.joined();
+  }, { timeout: 90_000 });
+
+  after(async () => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    await lab?.down();
+    shared?.remove();
+  }, { timeout: 60_000 });
+
+  const at = (i) => ({ ...lab.node(i), page: 'https://truca.mesh:8443/' });
+  const address = () => anna.see('me').getAttribute('data-address');
+
+  scene('the gateway address leads to the name, and no browser warns', async () => {
+    anna = await Person.at(browsers[0], { page: 'https://192.168.1.1:8443/' }, 'Anna', desk, false);
+    await anna.see('name-input').waitFor();
+    assert.equal(new URL(anna.page.url()).hostname, 'truca.mesh');
+    await anna.signIn();
+    carla = await (await Person.at(browsers[1], at(3), 'Carla', desk, false)).signIn();
+    await both(anna, carla, (one) => one.sees(one === anna ? carla : anna));
+  }, { cornerstone: true });
+
+  scene('who walks is the same person at the next router at once, and a call goes on', async () => {
+    const before = await address();
+    await connect(anna, carla);
+    const attached = await anna.walks('c1', 'n2', lab);
+    assert.ok(attached <= 3_000, `attached again after ${attached} ms`);
+    await until('n2 has her page', () => lab.node(2).status(), (now) => now.sessions === 1 && now.calls === 1, 20_000);
+    assert.equal(await address(), before);
+    await both(anna, carla, (one) => one.stageIs('connected', [], 30_000));
+    await both(anna, carla, (one) => one.hearsMore());
+    await chat(anna, carla, 'from the next router');
+    await hangUp(anna, carla);
+  });
+
+  scene('with the home router off she is still herself at the next one', async () => {
+    await lab.node(1).kill();
+    await anna.page.reload();
+    await anna.see('people-search').waitFor();
+    await connect(carla, anna);
+    await hangUp(carla, anna);
+  });
+});
