@@ -21,6 +21,7 @@ use truca_core::Time;
 use truca_core::discovery::Source;
 use truca_core::id::NodeId;
 use truca_core::sorted::{Map, Set};
+use truca_core::turn::{self, Policy, Secrets, Via};
 
 use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::host::config::{Config, Overrides, Peer};
@@ -29,6 +30,7 @@ use crate::host::ubus::Bus;
 use crate::host::{ctl, interfaces, store};
 use crate::listen;
 use crate::mesh::discovery::Mdns;
+use crate::mesh::ice::{self, Ice, stream};
 use crate::mesh::link::{self, Links};
 use crate::mesh::sources::{self, Sources};
 use crate::mesh::{membership, stun};
@@ -99,7 +101,8 @@ async fn serve(config: Config, overrides: &Overrides) -> Result<(), Box<dyn Erro
     let mut around = interval(LOOK_AROUND);
     log::info!("ready: {}", running.pages_at().join(" "));
     loop {
-        let due = running.node.poll_timeout().map_or_else(far, |at| running.start + at);
+        let due = [running.node.poll_timeout(), running.ice.poll_timeout()].into_iter().flatten().min();
+        let due = due.map_or_else(far, |at| running.start + at);
         tokio::select! {
             event = running.inbox.recv() => {
                 running.handle(event);
@@ -119,6 +122,7 @@ async fn serve(config: Config, overrides: &Overrides) -> Result<(), Box<dyn Erro
         }
         let now = running.now();
         running.node.handle_timeout(now);
+        running.ice.handle_timeout();
         running.carry_out();
     }
     running.close().await;
@@ -127,6 +131,13 @@ async fn serve(config: Config, overrides: &Overrides) -> Result<(), Box<dyn Erro
 
 fn far() -> Instant {
     Instant::now() + Duration::from_secs(3_600)
+}
+
+/// What serves STUN and TURN at an address.
+struct Serving {
+    via: Via,
+    udp: task::JoinHandle<io::Result<()>>,
+    tcp: Option<task::JoinHandle<io::Result<()>>>,
 }
 
 /// Everything that is open.
@@ -141,8 +152,11 @@ struct Running {
     links: Map<LinkId, Outbox<LinkOut>>,
     sockets: membership::Sockets,
     doors: Rc<listen::Shared>,
-    stun_counters: stun::SharedCounters,
-    stun: Map<SocketAddr, task::JoinHandle<io::Result<()>>>,
+    ice: Rc<Ice>,
+    /// What serves STUN and TURN: over UDP, and over TCP when its port is free.
+    stun: Map<SocketAddr, Serving>,
+    /// What relaying is granted by.
+    grants: Option<Secrets>,
     mdns: Option<Mdns>,
     sources: Sources,
     bus: Bus,
@@ -194,6 +208,7 @@ impl Running {
         };
         let saved = store::load(&config.state);
         let node = Node::new(Time::ZERO, identity, settings(&config)?, saved);
+        let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(random()));
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
             start,
@@ -205,8 +220,9 @@ impl Running {
             links: Map::new(),
             sockets: membership::Sockets::default(),
             doors,
-            stun_counters: stun::SharedCounters::default(),
+            ice,
             stun: Map::new(),
+            grants: None,
             mdns,
             sources,
             bus,
@@ -217,6 +233,7 @@ impl Running {
         };
         running.listen()?;
         running.serve_stun();
+        running.serve_turn();
         running.place_pages();
         running.carry_out();
         Ok(running)
@@ -358,6 +375,12 @@ impl Running {
                     }
                     self.bus.tell(news);
                 }
+                Output::Expelled(session) => {
+                    self.ice.end_session(session);
+                    // it may still know what it was granted: that is good for nobody from now on
+                    self.grants = None;
+                    self.serve_turn();
+                }
                 Output::Save(saved) => {
                     let (state, events) = (self.config.state.clone(), self.events.clone());
                     spawn(async move {
@@ -386,9 +409,13 @@ impl Running {
             .map(|ip| SocketAddr::new(ip, self.config.stun_port))
             .collect();
         self.stun.retain(|address, serving| {
-            let keep = wanted.contains(address) && !serving.is_finished();
+            let keep = wanted.contains(address) && !serving.udp.is_finished();
             if !keep {
-                serving.abort();
+                serving.udp.abort();
+                if let Some(tcp) = &serving.tcp {
+                    tcp.abort();
+                }
+                self.ice.remove(serving.via);
             }
             keep
         });
@@ -399,13 +426,56 @@ impl Running {
             }
             match stun::bind(address) {
                 Ok(socket) => {
-                    let serving = spawn(stun::serve(socket, self.stun_counters.clone()));
-                    self.stun.insert(address, serving);
+                    let socket = Rc::new(socket);
+                    let via = self.ice.add_socket(socket.clone());
+                    let udp = spawn(stun::serve(socket, via, self.ice.clone()));
+                    let tcp = match listen::bind(address) {
+                        Ok(listener) => Some(spawn(stream::listen(listener, self.ice.clone()))),
+                        Err(error) => {
+                            failed.push(format!("no TURN over TCP: {error}"));
+                            None
+                        }
+                    };
+                    self.stun.insert(address, Serving { via, udp, tcp });
                 }
                 Err(error) => failed.push(format!("no STUN on UDP {address}: {error}")),
             }
         }
         self.trouble("no_stun", (!failed.is_empty()).then(|| failed.join("; ")));
+    }
+
+    /// Relays, and grants pages to, if the owner wants it and there is an address to relay at.
+    fn serve_turn(&mut self) {
+        let now = self.now();
+        let Config { turn, addresses, listen, stun_port, .. } = &self.config;
+        let known = interfaces::addresses(addresses, listen);
+        let (ipv4, ipv6) = ice::relay_addresses(&known);
+        if !turn.enabled || *stun_port == 0 || ipv4.is_none() && ipv6.is_none() {
+            self.ice.set_turn(None, [0; 32]);
+            if self.grants.take().is_some() {
+                self.node.set_turn(now, None);
+            }
+            return;
+        }
+        let own = interfaces::own_addresses();
+        let policy = Policy { allowed: turn.allow.clone(), refused: turn.deny.clone(), own };
+        let (first, last) = turn.ports;
+        let settings = turn::Settings { ipv4, ipv6, ports: first..=last, policy, limits: turn.limits };
+        let told = match &mut self.grants {
+            Some(secrets) if now < secrets.rotates_at() => secrets.clone(),
+            Some(secrets) => {
+                secrets.rotate(now, &random());
+                let secrets = secrets.clone();
+                self.node.set_turn(now, Some(secrets.clone()));
+                secrets
+            }
+            None => {
+                let secrets = self.grants.insert(Secrets::new(now, &random())).clone();
+                self.node.set_turn(now, Some(secrets.clone()));
+                secrets
+            }
+        };
+        self.ice.set_turn(Some((settings, told)), random());
     }
 
     /// Where pages are led to: other nodes may have come that tell an address of ours too.
@@ -433,6 +503,7 @@ impl Running {
             self.trouble("not_listening", Some(error.to_string()));
         }
         self.serve_stun();
+        self.serve_turn();
         self.sources.look_around(&plan(&self.config, &self.overrides, self.node.id()));
         if let Some(failed) = self.mdns.as_ref().map(Mdns::failed) {
             self.trouble("no_mdns", failed);
@@ -571,6 +642,14 @@ fn send<Id: Ord + Copy, T: Weigh>(
         log::debug!("somebody does not read what it is sent, and is cut off");
         queue.cut();
     }
+}
+
+/// Random bytes.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // without random numbers no token would be safe: better no daemon than that
+    SystemRandom::new().fill(&mut bytes).expect("random numbers");
+    bytes
 }
 
 fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {

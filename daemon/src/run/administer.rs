@@ -29,7 +29,7 @@ impl Running {
     }
 
     fn stun_report(&self) -> Value {
-        let counters = self.stun_counters.get();
+        let counters = self.ice.counters.get();
         let counters: Map<String, Value> =
             counters.each().iter().map(|(name, count)| ((*name).to_owned(), Value::from(*count))).collect();
         let addresses: Vec<String> = self.stun.keys().map(SocketAddr::to_string).collect();
@@ -43,7 +43,7 @@ impl Running {
         let (rss_kib, cpu_ms) = usage();
         status["rss_kib"] = rss_kib.into();
         status["cpu_ms"] = cpu_ms.into();
-        let stun = self.stun_counters.get();
+        let stun = self.ice.counters.get();
         let traffic = &mut status["traffic"];
         traffic["stun"] = json!({"in_bytes": stun.in_bytes, "out_bytes": stun.out_bytes});
         let sum = |way: &str| -> u64 {

@@ -228,9 +228,9 @@ impl Server {
         self.end_all(|allocation| allocation.client.via == via);
     }
 
-    /// The client of a relay, to send to.
-    pub fn client(&self, relay: RelayId) -> Option<Client> {
-        self.allocation(relay).map(|allocation| allocation.client)
+    /// Whether a client has a relay.
+    pub fn serves(&self, client: &Client) -> bool {
+        self.clients.contains_key(client)
     }
 
     /// A packet from a client: one datagram, or one message of a stream. `out` has [`MAX_ANSWER`] bytes or more.
