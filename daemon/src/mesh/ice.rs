@@ -208,7 +208,7 @@ impl Ice {
         seen.in_bytes += packet.len() as u64;
         let answer = match packet {
             // channel data, and a Send indication: what a rate of requests would not be right for
-            [0x40..=0x4f, ..] | [0x00, 0x16, ..] => self.relay_packet(state, now, client, packet, out),
+            [0x40..=0x7f, ..] | [0x00, 0x16, ..] => self.relay_packet(state, now, client, packet, out),
             _ if !state.rate.admits(now, client.address.ip()) => {
                 seen.too_fast = seen.too_fast.wrapping_add(1);
                 None

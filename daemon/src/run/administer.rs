@@ -33,7 +33,15 @@ impl Running {
         let counters: Map<String, Value> =
             counters.each().iter().map(|(name, count)| ((*name).to_owned(), Value::from(*count))).collect();
         let addresses: Vec<String> = self.stun.keys().map(SocketAddr::to_string).collect();
-        json!({ "addresses": addresses, "counters": counters })
+        json!({ "addresses": addresses, "counters": counters, "turn": self.turn_report() })
+    }
+
+    /// What relaying has seen; null while nothing is relayed.
+    fn turn_report(&self) -> Value {
+        let Some((counters, relays, streams, bytes)) = self.ice.turn_report() else { return Value::Null };
+        let counters: Map<String, Value> =
+            counters.each().iter().map(|(name, count)| ((*name).to_owned(), Value::from(*count))).collect();
+        json!({ "relays": relays, "streams": streams, "relayed_bytes": bytes, "counters": counters })
     }
 
     /// Adds what the node does not know to its status.

@@ -23,7 +23,7 @@ pub enum Frame {
 pub fn frame(bytes: &[u8], most: usize) -> Frame {
     let &[first, _, high, low, ..] = bytes else {
         // two bits tell the protocol: what is none of the two never becomes one
-        return if bytes.first().is_some_and(|first| *first >= 0x50) {
+        return if bytes.first().is_some_and(|first| *first >= 0x80) {
             Frame::Broken
         } else {
             Frame::Incomplete
@@ -32,8 +32,8 @@ pub fn frame(bytes: &[u8], most: usize) -> Frame {
     let size = usize::from(u16::from_be_bytes([high, low]));
     let length = match first {
         0x00..=0x3f if size % 4 == 0 => HEADER + size,
-        // RFC 8656 section 12: channel numbers are 0x4000 to 0x4FFF
-        0x40..=0x4f => 4 + size,
+        // RFC 5766 section 11: channel numbers are 0x4000 to 0x7FFF; RFC 8656 leaves those above 0x4FFF unused
+        0x40..=0x7f => 4 + size,
         _ => return Frame::Broken,
     };
     let total = length.next_multiple_of(4);
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(frame(&[0x80], 2048), Frame::Broken);
         assert_eq!(frame(&[0, 1, 0, 3], 2048), Frame::Broken, "lengths are multiples of four");
         assert_eq!(frame(&[0, 1, 0xff, 0xfc], 2048), Frame::Broken);
-        assert_eq!(frame(&[0x4f, 0xff, 0xff, 0xff], 2048), Frame::Broken);
-        assert_eq!(frame(&[0x50, 0, 0, 4], 2048), Frame::Broken);
+        assert_eq!(frame(&[0x7f, 0xff, 0xff, 0xff], 2048), Frame::Broken);
+        assert_eq!(frame(&[0x80, 0, 0, 4], 2048), Frame::Broken);
     }
 }

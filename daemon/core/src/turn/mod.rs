@@ -17,7 +17,7 @@
 //! | 8 Refresh | also to 0; 437, 443 |
 //! | 10 CreatePermission | all or nothing; 403 by [`Policy`], 443, 508 |
 //! | 11 Send and Data | with permission only; ICMP errors are not told |
-//! | 12 channels | 0x4000 to 0x4FFF; 400, 403, 443, 508 |
+//! | 12 channels | 0x4000 to 0x7FFF, as in RFC 5766, which coturn's client follows; 400, 403, 443, 508 |
 //! | RFC 6062 (TCP to peers), RFC 8016 (mobility) | not here |
 
 mod allocation;

@@ -244,7 +244,7 @@ impl Server {
     ) -> Result<Action, Code> {
         let value = |kind| question.message.attribute(kind).ok_or(400_u16);
         let number = match value(attribute::CHANNEL_NUMBER)? {
-            [high @ 0x40..=0x4f, low, _, _] => u16::from_be_bytes([*high, *low]),
+            [high @ 0x40..=0x7f, low, _, _] => u16::from_be_bytes([*high, *low]),
             _ => return Err(400),
         };
         let transaction = question.message.transaction();

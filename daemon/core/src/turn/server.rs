@@ -235,7 +235,7 @@ impl Server {
 
     /// A packet from a client: one datagram, or one message of a stream. `out` has [`MAX_ANSWER`] bytes or more.
     pub fn handle_client(&mut self, now: Time, client: Client, packet: &[u8], out: &mut [u8]) -> Action {
-        if let Some(0x40..=0x4f) = packet.first() {
+        if let Some(0x40..=0x7f) = packet.first() {
             return self.handle_channel_data(now, client, packet);
         }
         let Ok(message) = Message::parse(packet) else {

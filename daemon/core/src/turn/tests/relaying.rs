@@ -112,8 +112,8 @@ fn a_channel_belongs_to_one_peer_and_a_peer_to_one_channel() {
     assert_eq!(talker.bind(&mut rig, 0x4002, PEER), Some(400));
     assert_eq!(talker.bind(&mut rig, 0x4001, "10.13.3.100:40001"), Some(400));
     assert_eq!(talker.bind(&mut rig, 0x3fff, "10.13.3.101:4000"), Some(400));
-    assert_eq!(talker.bind(&mut rig, 0x5000, "10.13.3.101:4000"), Some(400));
-    assert_eq!(talker.bind(&mut rig, 0x4fff, "10.13.3.101:4000"), None);
+    assert_eq!(talker.bind(&mut rig, 0x8000, "10.13.3.101:4000"), Some(400));
+    assert_eq!(talker.bind(&mut rig, 0x7fff, "10.13.3.101:4000"), None);
     let bare = |rig: &mut Rig, talker: &mut Talker, kind: u16, value: &[u8]| {
         talker.error(rig, method::CHANNEL_BIND, |w| w.attribute(kind, &[value]))
     };
