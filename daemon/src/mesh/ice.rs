@@ -206,15 +206,20 @@ impl Ice {
         let state = &mut *self.state.borrow_mut();
         let mut seen = self.counters.get();
         seen.in_bytes += packet.len() as u64;
+        let relays = state.turn.is_some();
         let answer = match packet {
             // channel data, and a Send indication: what a rate of requests would not be right for
-            [0x40..=0x7f, ..] | [0x00, 0x16, ..] => self.relay_packet(state, now, client, packet, out),
+            [0x40..=0x7f, ..] | [0x00, 0x16, ..] if relays => {
+                self.relay_packet(state, now, client, packet, out)
+            }
             _ if !state.rate.admits(now, client.address.ip()) => {
                 seen.too_fast = seen.too_fast.wrapping_add(1);
                 None
             }
             // Allocate, Refresh, CreatePermission and ChannelBind
-            [0x00, 0x03 | 0x04 | 0x08 | 0x09, ..] => self.relay_packet(state, now, client, packet, out),
+            [0x00, 0x03 | 0x04 | 0x08 | 0x09, ..] if relays => {
+                self.relay_packet(state, now, client, packet, out)
+            }
             _ => respond(packet, client.address, out, &mut seen),
         };
         seen.out_bytes += answer.unwrap_or(0) as u64;
