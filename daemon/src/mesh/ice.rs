@@ -204,14 +204,16 @@ impl Ice {
         out: &mut [u8],
     ) -> Option<usize> {
         let state = &mut *self.state.borrow_mut();
+        let relays = state.turn.is_some();
+        // channel data, and a Send indication: what a rate of requests would not be right for
+        if let [0x40..=0x7f, ..] | [0x00, 0x16, ..] = packet
+            && relays
+        {
+            return self.relay_packet(state, now, client, packet, out);
+        }
         let mut seen = self.counters.get();
         seen.in_bytes += packet.len() as u64;
-        let relays = state.turn.is_some();
         let answer = match packet {
-            // channel data, and a Send indication: what a rate of requests would not be right for
-            [0x40..=0x7f, ..] | [0x00, 0x16, ..] if relays => {
-                self.relay_packet(state, now, client, packet, out)
-            }
             _ if !state.rate.admits(now, client.address.ip()) => {
                 seen.too_fast = seen.too_fast.wrapping_add(1);
                 None

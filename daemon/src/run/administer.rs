@@ -54,6 +54,9 @@ impl Running {
         let stun = self.ice.counters.get();
         let traffic = &mut status["traffic"];
         traffic["stun"] = json!({"in_bytes": stun.in_bytes, "out_bytes": stun.out_bytes});
+        // what is relayed comes and goes
+        let relayed = self.ice.turn_report().map_or(0, |(.., bytes)| bytes);
+        traffic["turn"] = json!({"in_bytes": relayed, "out_bytes": relayed});
         let sum = |way: &str| -> u64 {
             let each = traffic.as_object().into_iter().flat_map(Map::values);
             each.filter_map(|kind| kind[way].as_u64()).sum()
