@@ -21,7 +21,7 @@ use truca_core::Time;
 use truca_core::discovery::Source;
 use truca_core::id::NodeId;
 use truca_core::sorted::{Map, Set};
-use truca_core::turn::{self, Policy, Secrets, Via};
+use truca_core::turn::Secrets;
 
 use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::host::config::{Config, Overrides, Peer};
@@ -30,10 +30,10 @@ use crate::host::ubus::Bus;
 use crate::host::{ctl, interfaces, store};
 use crate::listen;
 use crate::mesh::discovery::Mdns;
-use crate::mesh::ice::{self, Ice, stream};
+use crate::mesh::ice::Ice;
 use crate::mesh::link::{self, Links};
+use crate::mesh::membership;
 use crate::mesh::sources::{self, Sources};
-use crate::mesh::{membership, stun};
 use crate::node::{Keys, Node, Output, Settings, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
 use crate::page::{place::Place, site::Site};
@@ -41,6 +41,7 @@ use crate::task::spawn;
 use crate::tls::{Tls, certificate};
 
 mod administer;
+mod ice;
 
 /// Members up to which each one that comes may change where pages are led to.
 const FEW: usize = 16;
@@ -133,13 +134,6 @@ fn far() -> Instant {
     Instant::now() + Duration::from_secs(3_600)
 }
 
-/// What serves STUN and TURN at an address.
-struct Serving {
-    via: Via,
-    udp: task::JoinHandle<io::Result<()>>,
-    tcp: Option<task::JoinHandle<io::Result<()>>>,
-}
-
 /// Everything that is open.
 struct Running {
     config: Config,
@@ -154,7 +148,7 @@ struct Running {
     doors: Rc<listen::Shared>,
     ice: Rc<Ice>,
     /// What serves STUN and TURN: over UDP, and over TCP when its port is free.
-    stun: Map<SocketAddr, Serving>,
+    stun: Map<SocketAddr, ice::Serving>,
     /// What relaying is granted by.
     grants: Option<Secrets>,
     mdns: Option<Mdns>,
@@ -208,7 +202,7 @@ impl Running {
         };
         let saved = store::load(&config.state);
         let node = Node::new(Time::ZERO, identity, settings(&config)?, saved);
-        let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(random()));
+        let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(ice::random()));
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
             start,
@@ -399,85 +393,6 @@ impl Running {
         }
     }
 
-    /// Answers STUN on every address that there is now.
-    fn serve_stun(&mut self) {
-        if self.config.stun_port == 0 {
-            return;
-        }
-        let wanted: Vec<SocketAddr> = interfaces::stun_addresses(&self.config.listen)
-            .into_iter()
-            .map(|ip| SocketAddr::new(ip, self.config.stun_port))
-            .collect();
-        self.stun.retain(|address, serving| {
-            let keep = wanted.contains(address) && !serving.udp.is_finished();
-            if !keep {
-                serving.udp.abort();
-                if let Some(tcp) = &serving.tcp {
-                    tcp.abort();
-                }
-                self.ice.remove(serving.via);
-            }
-            keep
-        });
-        let mut failed = Vec::new();
-        for address in wanted {
-            if self.stun.contains_key(&address) {
-                continue;
-            }
-            match stun::bind(address) {
-                Ok(socket) => {
-                    let socket = Rc::new(socket);
-                    let via = self.ice.add_socket(socket.clone());
-                    let udp = spawn(stun::serve(socket, via, self.ice.clone()));
-                    let tcp = match listen::bind(address) {
-                        Ok(listener) => Some(spawn(stream::listen(listener, self.ice.clone()))),
-                        Err(error) => {
-                            failed.push(format!("no TURN over TCP: {error}"));
-                            None
-                        }
-                    };
-                    self.stun.insert(address, Serving { via, udp, tcp });
-                }
-                Err(error) => failed.push(format!("no STUN on UDP {address}: {error}")),
-            }
-        }
-        self.trouble("no_stun", (!failed.is_empty()).then(|| failed.join("; ")));
-    }
-
-    /// Relays, and grants pages to, if the owner wants it and there is an address to relay at.
-    fn serve_turn(&mut self) {
-        let now = self.now();
-        let Config { turn, addresses, listen, stun_port, .. } = &self.config;
-        let known = interfaces::addresses(addresses, listen);
-        let (ipv4, ipv6) = ice::relay_addresses(&known);
-        if !turn.enabled || *stun_port == 0 || ipv4.is_none() && ipv6.is_none() {
-            self.ice.set_turn(None, [0; 32]);
-            if self.grants.take().is_some() {
-                self.node.set_turn(now, None);
-            }
-            return;
-        }
-        let own = interfaces::own_addresses();
-        let policy = Policy { allowed: turn.allow.clone(), refused: turn.deny.clone(), own };
-        let (first, last) = turn.ports;
-        let settings = turn::Settings { ipv4, ipv6, ports: first..=last, policy, limits: turn.limits };
-        let told = match &mut self.grants {
-            Some(secrets) if now < secrets.rotates_at() => secrets.clone(),
-            Some(secrets) => {
-                secrets.rotate(now, &random());
-                let secrets = secrets.clone();
-                self.node.set_turn(now, Some(secrets.clone()));
-                secrets
-            }
-            None => {
-                let secrets = self.grants.insert(Secrets::new(now, &random())).clone();
-                self.node.set_turn(now, Some(secrets.clone()));
-                secrets
-            }
-        };
-        self.ice.set_turn(Some((settings, told)), random());
-    }
-
     /// Where pages are led to: other nodes may have come that tell an address of ours too.
     fn place_pages(&mut self) {
         let place = Place {
@@ -642,14 +557,6 @@ fn send<Id: Ord + Copy, T: Weigh>(
         log::debug!("somebody does not read what it is sent, and is cut off");
         queue.cut();
     }
-}
-
-/// Random bytes.
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    // without random numbers no token would be safe: better no daemon than that
-    SystemRandom::new().fill(&mut bytes).expect("random numbers");
-    bytes
 }
 
 fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {

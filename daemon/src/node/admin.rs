@@ -158,7 +158,7 @@ pub static METHODS: &[Method] = &[
     tells("sessions", Call::Sessions, "pages that are signed in here"),
     tells("links", Call::Links, "open links to other nodes"),
     tells("discovery", Call::Discovery, "where nodes are looked for"),
-    tells("stun", Call::Stun, "STUN addresses and counters"),
+    tells("stun", Call::Stun, "STUN and TURN: addresses, relays and counters"),
     tells("ice", Call::Ice, "what browsers are told for getting through NAT, and why"),
     tells("bans", Call::Bans, "who is kept out"),
     changes(
