@@ -27,7 +27,7 @@ unit: daemon ## Tests of the daemon, the protocol's examples and the page; as ro
 e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, nat, turn, discovery or anywhere runs one part
 	@tools/e2e.sh
 
-bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|idle|mips runs one
+bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|turn|idle|mips runs one
 	@tools/need.sh rust
 	cargo build --locked --release -p truca-tests --bins
 	cargo build --locked --release -p trucad
