@@ -36,14 +36,18 @@ node_js() {
 }
 
 # tests/tests/rough.rs: a clock that is set for one program, and interfaces of its own; tests/tests/mdns.rs: another
-# mDNS, and the bus that its tools speak by
+# mDNS, and the bus that its tools speak by; tests/tests/turn_peer.rs: another TURN
 rough() {
   local tool package
-  for tool in faketime:faketime ip:iproute2 avahi-daemon:avahi-daemon avahi-browse:avahi-utils dbus-daemon:dbus-daemon; do
+  for tool in faketime:faketime ip:iproute2 avahi-daemon:avahi-daemon avahi-browse:avahi-utils dbus-daemon:dbus-daemon turnutils_uclient:coturn; do
     package=${tool#*:}
     command -v "${tool%:*}" >/dev/null && continue
-    [ "$(id -u)" = 0 ] && { apt-get update -q && apt-get install -qy --no-install-recommends "$package"; } >/dev/null 2>&1 && continue
-    echo "truca: ${tool%:*} is missing, and some tests of a router in trouble or of mDNS are skipped (Debian: apt-get install $package)" >&2
+    if [ "$(id -u)" = 0 ] && { apt-get update -q && apt-get install -qy --no-install-recommends "$package"; } >/dev/null 2>&1; then
+      # only its tools are wanted: its server would hold the port of ours
+      [ "$package" != coturn ] || systemctl disable --now coturn >/dev/null 2>&1 || true
+      continue
+    fi
+    echo "truca: ${tool%:*} is missing, and some tests of a router in trouble, of mDNS or of TURN are skipped (Debian: apt-get install $package)" >&2
   done
 }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod bench;
 mod discovery;
+mod turn;
 
 use std::{net::SocketAddr, path::Path};
 
@@ -36,6 +37,7 @@ pub const ENTRIES: &[Entry] = &[
     ("node_frame", node_frame),
     ("page_message", page_message),
     ("stun", stun),
+    ("turn", turn),
     ("uci", uci),
     ("ubus", ubus),
     ("discovery", discovery),
@@ -43,6 +45,7 @@ pub const ENTRIES: &[Entry] = &[
 
 pub use bench::{membership, node_frame, page_message};
 pub use discovery::discovery;
+pub use turn::turn;
 
 /// A datagram on the STUN port.
 pub fn stun(data: &[u8]) {

@@ -21,6 +21,7 @@ use truca_core::Time;
 use truca_core::discovery::Source;
 use truca_core::id::NodeId;
 use truca_core::sorted::{Map, Set};
+use truca_core::turn::Secrets;
 
 use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::host::config::{Config, Overrides, Peer};
@@ -29,9 +30,10 @@ use crate::host::ubus::Bus;
 use crate::host::{ctl, interfaces, store};
 use crate::listen;
 use crate::mesh::discovery::Mdns;
+use crate::mesh::ice::Ice;
 use crate::mesh::link::{self, Links};
+use crate::mesh::membership;
 use crate::mesh::sources::{self, Sources};
-use crate::mesh::{membership, stun};
 use crate::node::{Keys, Node, Output, Settings, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
 use crate::page::{place::Place, site::Site};
@@ -39,6 +41,7 @@ use crate::task::spawn;
 use crate::tls::{Tls, certificate};
 
 mod administer;
+mod ice;
 
 /// Members up to which each one that comes may change where pages are led to.
 const FEW: usize = 16;
@@ -99,7 +102,8 @@ async fn serve(config: Config, overrides: &Overrides) -> Result<(), Box<dyn Erro
     let mut around = interval(LOOK_AROUND);
     log::info!("ready: {}", running.pages_at().join(" "));
     loop {
-        let due = running.node.poll_timeout().map_or_else(far, |at| running.start + at);
+        let due = [running.node.poll_timeout(), running.ice.poll_timeout()].into_iter().flatten().min();
+        let due = due.map_or_else(far, |at| running.start + at);
         tokio::select! {
             event = running.inbox.recv() => {
                 running.handle(event);
@@ -119,6 +123,7 @@ async fn serve(config: Config, overrides: &Overrides) -> Result<(), Box<dyn Erro
         }
         let now = running.now();
         running.node.handle_timeout(now);
+        running.ice.handle_timeout();
         running.carry_out();
     }
     running.close().await;
@@ -141,8 +146,11 @@ struct Running {
     links: Map<LinkId, Outbox<LinkOut>>,
     sockets: membership::Sockets,
     doors: Rc<listen::Shared>,
-    stun_counters: stun::SharedCounters,
-    stun: Map<SocketAddr, task::JoinHandle<io::Result<()>>>,
+    ice: Rc<Ice>,
+    /// What serves STUN and TURN: over UDP, and over TCP when its port is free.
+    stun: Map<SocketAddr, ice::Serving>,
+    /// What relaying is granted by.
+    grants: Option<Secrets>,
     mdns: Option<Mdns>,
     sources: Sources,
     bus: Bus,
@@ -194,6 +202,7 @@ impl Running {
         };
         let saved = store::load(&config.state);
         let node = Node::new(Time::ZERO, identity, settings(&config)?, saved);
+        let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(ice::random()));
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
             start,
@@ -205,8 +214,9 @@ impl Running {
             links: Map::new(),
             sockets: membership::Sockets::default(),
             doors,
-            stun_counters: stun::SharedCounters::default(),
+            ice,
             stun: Map::new(),
+            grants: None,
             mdns,
             sources,
             bus,
@@ -217,6 +227,7 @@ impl Running {
         };
         running.listen()?;
         running.serve_stun();
+        running.serve_turn();
         running.place_pages();
         running.carry_out();
         Ok(running)
@@ -358,6 +369,12 @@ impl Running {
                     }
                     self.bus.tell(news);
                 }
+                Output::Expelled(session) => {
+                    self.ice.end_session(session);
+                    // it may still know what it was granted: that is good for nobody from now on
+                    self.grants = None;
+                    self.serve_turn();
+                }
                 Output::Save(saved) => {
                     let (state, events) = (self.config.state.clone(), self.events.clone());
                     spawn(async move {
@@ -374,38 +391,6 @@ impl Running {
                 }
             }
         }
-    }
-
-    /// Answers STUN on every address that there is now.
-    fn serve_stun(&mut self) {
-        if self.config.stun_port == 0 {
-            return;
-        }
-        let wanted: Vec<SocketAddr> = interfaces::stun_addresses(&self.config.listen)
-            .into_iter()
-            .map(|ip| SocketAddr::new(ip, self.config.stun_port))
-            .collect();
-        self.stun.retain(|address, serving| {
-            let keep = wanted.contains(address) && !serving.is_finished();
-            if !keep {
-                serving.abort();
-            }
-            keep
-        });
-        let mut failed = Vec::new();
-        for address in wanted {
-            if self.stun.contains_key(&address) {
-                continue;
-            }
-            match stun::bind(address) {
-                Ok(socket) => {
-                    let serving = spawn(stun::serve(socket, self.stun_counters.clone()));
-                    self.stun.insert(address, serving);
-                }
-                Err(error) => failed.push(format!("no STUN on UDP {address}: {error}")),
-            }
-        }
-        self.trouble("no_stun", (!failed.is_empty()).then(|| failed.join("; ")));
     }
 
     /// Where pages are led to: other nodes may have come that tell an address of ours too.
@@ -433,6 +418,7 @@ impl Running {
             self.trouble("not_listening", Some(error.to_string()));
         }
         self.serve_stun();
+        self.serve_turn();
         self.sources.look_around(&plan(&self.config, &self.overrides, self.node.id()));
         if let Some(failed) = self.mdns.as_ref().map(Mdns::failed) {
             self.trouble("no_mdns", failed);

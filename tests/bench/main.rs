@@ -2,8 +2,8 @@
 //!
 //! Every subject is a process of its own; the runs of the subjects alternate, and a ratio is the median of
 //! the ratios of neighbouring runs, since machines are noisy. `BENCH_RUNS` (5), `BENCH_MESSAGES` (50,000),
-//! `BENCH_REQUESTS` (400,000) and `BENCH_CLIENTS` (200) change the size; `TRUCA` names another daemon.
-//! `gossip` runs meshes of `BENCH_NODES` (50) processes of ours and of Serf once, as root.
+//! `BENCH_REQUESTS` (400,000), `BENCH_PACKETS` (200,000) and `BENCH_CLIENTS` (200) change the size; `TRUCA` names
+//! another daemon. `gossip` runs meshes of `BENCH_NODES` (50) processes of ours and of Serf once, as root.
 //! `TRUCA_OPENWRT` names one as it goes on a router but for this machine's CPU: its memory and its start are held
 //! to their budgets. `TRUCA_MIPS` names one for mips, whose instructions are counted.
 
@@ -13,6 +13,7 @@ mod process;
 mod relay;
 mod report;
 mod stun;
+mod turn;
 
 use std::{
     env, fs,
@@ -30,6 +31,9 @@ use truca_tests::{
 const RELAY_CPU: Metric = Metric { bench: "relay", metric: "cpu_s_per_100k", unit: "s" };
 const RELAY_MEMORY: Metric = Metric { bench: "relay", metric: "kib_per_idle_client", unit: "KiB" };
 const STUN_CPU: Metric = Metric { bench: "stun", metric: "cpu_s_per_1m", unit: "s" };
+const STUN_MEMORY: Metric = Metric { bench: "stun", metric: "rss_growth_kib_1000_clients", unit: "KiB" };
+const TURN_CPU: Metric = Metric { bench: "turn", metric: "cpu_s_per_gb", unit: "s" };
+const TURN_MEMORY: Metric = Metric { bench: "turn", metric: "kib_per_relay", unit: "KiB" };
 const IDLE: Metric = Metric { bench: "daemon", metric: "idle_rss_kib", unit: "KiB" };
 const START: Metric = Metric { bench: "daemon", metric: "start_ms", unit: "ms" };
 const INSTRUCTIONS: Metric = Metric { bench: "mips", metric: "instructions", unit: "" };
@@ -40,14 +44,16 @@ const BUDGETS: [(Metric, f64); 3] = [(IDLE, 3072.0), (RELAY_MEMORY, 24.0), (STAR
 /// The subject that the budgets are for.
 const ROUTER: &str = "trucad-openwrt";
 
-const PAIRS: [(&str, &str); 3] =
-    [("trucad", "bare-relay"), ("trucad", "bare-relay-ok"), ("trucad", "bare-echo")];
+const PAIRS: [(&str, &str); 4] =
+    [("trucad", "bare-relay"), ("trucad", "bare-relay-ok"), ("trucad", "bare-echo"), ("trucad", "coturn")];
 
 /// What can be run alone, named as the first argument.
-const ALL: [&str; 6] = ["relay", "memory", "stun", "idle", "mips", "gossip"];
+const ALL: [&str; 7] = ["relay", "memory", "stun", "turn", "idle", "mips", "gossip"];
 
-/// One page of the bench asks faster than a person ever does.
-const NO_RATE: &str = "config limits\n\toption page_rate '0'\n";
+/// One page of the bench asks faster than a person ever does, and one account has all relays.
+const NO_RATE: &str = "config limits\n\toption page_rate '0'\n\toption stun_rate '0'\n\
+    config turn\n\toption rate '0'\n\toption rate_per_account '0'\n\toption relays '512'\n\toption relays_per_account '512'\n\
+    \toption ports '54000-54999'\n";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result {
@@ -55,6 +61,7 @@ async fn main() -> Result {
     let messages: usize = setting("BENCH_MESSAGES", 50_000)?;
     let requests: u32 = setting("BENCH_REQUESTS", 400_000)?;
     let clients: u32 = setting("BENCH_CLIENTS", 200)?;
+    let packets: u32 = setting("BENCH_PACKETS", 200_000)?;
     let only = env::args().nth(1);
     if let Some(name) = only.as_deref().filter(|name| !ALL.contains(name)) {
         return Err(format!("no benchmark '{name}': {}", ALL.join(", ")).into());
@@ -109,6 +116,23 @@ async fn main() -> Result {
             report.add(STUN_CPU, "bare-echo", stun::cpu(bare.address, bare.pid(), requests)?);
             let node = daemon(None)?;
             report.add(STUN_CPU, "trucad", stun::cpu(node.stun(), node.pid(), requests)?);
+            report.add(STUN_MEMORY, "trucad", stun::memory(node.stun(), node.pid()).await?);
+            if let Some(coturn) = turn::Coturn::start()? {
+                report.add(STUN_CPU, "coturn", stun::cpu(coturn.address, coturn.pid(), requests)?);
+                report.add(STUN_MEMORY, "coturn", stun::memory(coturn.address, coturn.pid()).await?);
+            }
+        }
+        if wanted("turn") {
+            if let Some(coturn) = turn::Coturn::start()? {
+                let (at, pid, granted) = (coturn.address, coturn.pid(), &coturn.credentials);
+                report.add(TURN_CPU, "coturn", turn::cpu(at, pid, granted, packets)?);
+                report.add(TURN_MEMORY, "coturn", turn::memory(at, pid, granted, clients).await?);
+            }
+            let node = daemon(None)?;
+            let granted = turn::Credentials::of(&node).await?;
+            let (at, pid) = (node.stun(), node.pid());
+            report.add(TURN_CPU, "trucad", turn::cpu(at, pid, &granted, packets)?);
+            report.add(TURN_MEMORY, "trucad", turn::memory(at, pid, &granted, clients).await?);
         }
         if wanted("idle") {
             for (subject, program) in [("trucad", None), (ROUTER, openwrt.clone())] {

@@ -7,7 +7,7 @@ use std::{
 
 use truca_tests::Result;
 
-use crate::process;
+use crate::{process, relay};
 
 /// Requests under way at once: well inside a socket's receive buffer.
 const WINDOW: u32 = 64;
@@ -38,6 +38,23 @@ pub(crate) fn cpu(server: SocketAddr, pid: u32, requests: u32) -> Result<f64> {
         return Err(format!("{lost} of {sent} requests were not answered").into());
     }
     Ok((process::cpu_seconds(pid)? - from) * 1e6 / f64::from(sent - lost))
+}
+
+/// KiB of resident memory that the first thousand client ports add.
+pub(crate) async fn memory(server: SocketAddr, pid: u32) -> Result<f64> {
+    let from = relay::settled(pid).await?;
+    let mut answer = [0; 256];
+    let mut sockets = Vec::new();
+    for number in 0..1000 {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+        socket.send_to(&request(number), server)?;
+        socket.recv(&mut answer)?;
+        sockets.push(socket);
+    }
+    let to = relay::settled(pid).await?;
+    drop(sockets);
+    Ok(to - from)
 }
 
 /// A Binding request without attributes (RFC 8489 section 5).

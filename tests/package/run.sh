@@ -225,7 +225,7 @@ it "its user can write the state, and read the configuration without owning it" 
 zones() {
   local rules
   rules=$(sed -n "s/^config rule '\(truca_.*\)'/\1/p" "$root/etc/config/firewall" | sort | tr '\n' ' ')
-  [ "$rules" = "truca_lan truca_mesh_batman " ] && grep -qx "	option dest_port '3478 8080 8443'" "$root/etc/config/firewall" &&
+  [ "$rules" = "truca_lan truca_mesh_batman " ] && grep -qx "	option dest_port '3478 8080 8443 49152-49407'" "$root/etc/config/firewall" &&
     ! grep -q "instance1.data.firewall.0" "$root/procd/truca"
 }
 it "the LAN and the mesh are let in, the Internet is not" zones
@@ -424,7 +424,7 @@ it "it used no system call that is not on the list" listed
 plain_nft() {
   unshare -n bash -c '
     set -eu
-    run() { env PATH="$PATH" busybox ash "$1" "$2" "8443 8080" "8443 3478"; }
+    run() { env PATH="$PATH" busybox ash "$1" "$2" "8443 8080 3478" "8443 3478 49152-49407"; }
     count() { nft list ruleset | grep -c "comment \"truca\"" || true; }
     run "$1" open
     [ "$(nft list ruleset | grep -c accept)" = 0 ]
@@ -449,7 +449,7 @@ if command -v iptables-legacy >/dev/null && unshare -n iptables-legacy -w -L >/d
     mkdir -p "$work/legacy" && ln -sf "$(command -v iptables-legacy)" "$work/legacy/iptables"
     unshare -n bash -c '
       set -eu
-      run() { env PATH="$3:/bin" busybox ash "$1" "$2" "8443 8080" "8443 3478"; }
+      run() { env PATH="$3:/bin" busybox ash "$1" "$2" "8443 8080 3478" "8443 3478 49152-49407"; }
       run "$1" open "$2"
       [ "$(iptables-legacy -S | grep -c truca)" = 0 ]
       iptables-legacy -P INPUT DROP

@@ -283,15 +283,15 @@ fn new_directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Three ports that nobody has now, the first of them for TCP and UDP. Another process can be faster: rare,
+/// Three ports that nobody has now, the first and the last of them for TCP and UDP. Another process can be faster: rare,
 /// and then the daemon says so.
 fn free_ports(ip: IpAddr) -> Result<[u16; 3]> {
     loop {
         let (page, http) = (TcpListener::bind((ip, 0))?, TcpListener::bind((ip, 0))?);
         let stun = UdpSocket::bind((ip, 0))?;
-        let port = page.local_addr()?.port();
-        if UdpSocket::bind((ip, port)).is_ok() {
-            return Ok([port, http.local_addr()?.port(), stun.local_addr()?.port()]);
+        let (port, stun) = (page.local_addr()?.port(), stun.local_addr()?.port());
+        if UdpSocket::bind((ip, port)).is_ok() && TcpListener::bind((ip, stun)).is_ok() {
+            return Ok([port, http.local_addr()?.port(), stun]);
         }
     }
 }

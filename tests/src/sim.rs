@@ -402,7 +402,7 @@ impl Mesh {
             match output {
                 Output::Save(_) if self.hosts[host].forgetful => {}
                 // there is no bus here
-                Output::News(_) => {}
+                Output::News(_) | Output::Expelled(_) => {}
                 Output::Save(saved) => self.hosts[host].saved = saved,
                 Output::Datagram { to, mut payload } => {
                     self.hosts[host].sent_datagrams += 1;

@@ -6,9 +6,10 @@
 //! part testable in virtual time, and the same on a laptop and on a big-endian router.
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
-//! Binding requests, [`discovery`] knows which addresses to try, [`directory`] keeps signed records, [`gossip`]
-//! knows who is alive, [`signal`] rings people, [`ubus`] speaks with OpenWrt's bus. [`directory`], [`gossip`] and
-//! [`signal`] never import one another: the daemon's node moves events between them.
+//! Binding requests, [`turn`] relays for those whom no other path reaches, [`discovery`] knows which addresses to
+//! try, [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings people, [`ubus`] speaks
+//! with OpenWrt's bus. [`directory`], [`gossip`], [`signal`] and [`turn`] never import one another: the daemon's
+//! node moves events between them.
 
 pub mod directory;
 pub mod discovery;
@@ -18,6 +19,7 @@ pub mod name;
 pub mod signal;
 pub mod sorted;
 pub mod stun;
+pub mod turn;
 pub mod ubus;
 pub mod wire;
 

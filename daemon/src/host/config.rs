@@ -12,6 +12,7 @@ use std::{
 
 use log::LevelFilter;
 use truca_core::id::NodeId;
+use truca_core::turn::{self, Prefix};
 
 use super::uci;
 use crate::node::admission::Admission;
@@ -40,7 +41,7 @@ pub struct Config {
     pub port: u16,
     /// TCP: the page that leads to HTTPS; 0 for none.
     pub http_port: u16,
-    /// UDP: STUN; 0 for none.
+    /// UDP and TCP: STUN and TURN; 0 for none.
     pub stun_port: u16,
     /// The directory that survives a restart of the router.
     pub state: PathBuf,
@@ -62,6 +63,8 @@ pub struct Config {
     pub discovery: Discovery,
     /// How much of everything.
     pub limits: Limits,
+    /// Relaying of calls that no other path reaches.
+    pub turn: Turn,
     /// Nodes to link to, whether discovery finds them or not. Disabled ones are left out.
     pub peers: Vec<Peer>,
 }
@@ -77,6 +80,23 @@ pub struct Limits {
     pub sessions_per_account: u32,
     /// Requests a second from one page; 0 for as many as it likes.
     pub page_rate: u32,
+    /// STUN and TURN requests a second of one source; 0 for as many as it likes.
+    pub stun_rate: u32,
+}
+
+/// How calls are relayed (TURN).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Whether they are.
+    pub enabled: bool,
+    /// The first and the last port of relays.
+    pub ports: (u16, u16),
+    /// Networks that relays may send to.
+    pub allow: Vec<Prefix>,
+    /// Exceptions from these.
+    pub deny: Vec<Prefix>,
+    /// How much.
+    pub limits: turn::Limits,
 }
 
 /// How to look for nodes beside mDNS.

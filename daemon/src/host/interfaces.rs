@@ -48,6 +48,11 @@ pub fn stun_addresses(listen: &[IpAddr]) -> Vec<IpAddr> {
         .collect()
 }
 
+/// Every address of this machine: nothing is relayed to them.
+pub fn own_addresses() -> Vec<IpAddr> {
+    if_addrs::get_if_addrs().unwrap_or_default().iter().map(if_addrs::Interface::ip).collect()
+}
+
 /// What to tell others: what the owner says, else the addresses listened on, else those of the interfaces.
 pub fn addresses(told: &[IpAddr], listen: &[IpAddr]) -> Vec<IpAddr> {
     if !told.is_empty() {

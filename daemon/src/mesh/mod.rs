@@ -1,6 +1,7 @@
-//! What other nodes touch: links, membership datagrams, STUN, discovery.
+//! What other nodes touch: links, membership datagrams, STUN and TURN, discovery.
 
 pub mod discovery;
+pub mod ice;
 pub mod link;
 pub mod membership;
 pub mod sources;

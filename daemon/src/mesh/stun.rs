@@ -1,26 +1,19 @@
-//! Drives the STUN Binding responder: UDP sockets in, answers out (RFC 8489 section 6.2.1).
+//! The UDP sockets that browsers ask: STUN (RFC 8489 section 6.2.1), and TURN on the same port.
 //!
-//! Each address has one task on the single-threaded runtime; all share one set of counters. What is answered,
-//! and to whom, is decided in [`truca_core::stun`]. There is no rate bound for each source here yet: an answer
-//! is hardly larger than its request, and costs about as much as a kernel's own echo.
-//!
-//! A router with several addresses should bind each of them: from a wildcard socket the kernel chooses the
+//! Each address has one task on the single-threaded runtime; what they share, and what becomes of a datagram, is in
+//! [`Ice`]. A router with several addresses binds each of them: from a wildcard socket the kernel chooses the
 //! answer's source by the route back, and a client's NAT drops an answer that comes from another address.
 
-use std::{cell::Cell, io, net::SocketAddr, rc::Rc};
+use std::{io, net::SocketAddr, rc::Rc};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{net::UdpSocket, task};
-use truca_core::stun::{Counters, MAX_ANSWER, respond};
+use truca_core::turn::{Client, Via};
 
-/// How many datagrams a task answers before it lets the others run.
-const BUDGET: usize = 32;
+use crate::mesh::ice::{ANSWER, Ice, MAX_DATAGRAM};
 
-/// Larger datagrams are cut, and then are malformed: no Binding request comes near this.
-const MAX_DATAGRAM: usize = 1280;
-
-/// The counters of all responders of this process.
-pub type SharedCounters = Rc<Cell<Counters>>;
+/// How many datagrams a task handles before it lets the others run.
+pub const BUDGET: usize = 32;
 
 /// Binds a UDP socket. An IPv6 one takes no IPv4 traffic, so that `0.0.0.0` and `::` can stand side by side.
 ///
@@ -35,34 +28,38 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(socket.into())
 }
 
-/// Answers on this socket until the task is dropped or the socket breaks.
-pub async fn serve(socket: UdpSocket, counters: SharedCounters) -> io::Result<()> {
+/// Serves on this socket until the task is dropped or the socket breaks.
+pub async fn serve(socket: Rc<UdpSocket>, via: Via, ice: Rc<Ice>) -> io::Result<()> {
     let own = socket.local_addr()?;
-    let mut datagram = [0; MAX_DATAGRAM];
-    let mut answer = [0; MAX_ANSWER];
     loop {
         socket.readable().await?;
-        for _ in 0..BUDGET {
-            let (length, source) = match socket.try_recv_from(&mut datagram) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // An ICMP error for an answer to somebody who is gone: the socket itself is well
-                Err(_) => continue,
-            };
-            let mut seen = counters.get();
-            seen.in_bytes += length as u64;
-            if is_own(source, own) {
-                seen.bad_source = seen.bad_source.wrapping_add(1);
-            } else if let Some(length) = respond(&datagram[..length], source, &mut answer, &mut seen) {
-                // A full send buffer loses the answer, as the network might have: clients ask again
-                match socket.try_send_to(&answer[..length], source) {
-                    Ok(_) => seen.out_bytes += length as u64,
-                    Err(_) => seen.unsent = seen.unsent.wrapping_add(1),
-                }
-            }
-            counters.set(seen);
-        }
+        from_clients(&socket, own, via, &ice);
         task::yield_now().await;
+    }
+}
+
+fn from_clients(socket: &UdpSocket, own: SocketAddr, via: Via, ice: &Rc<Ice>) {
+    let now = ice.now();
+    let inbox = &mut *ice.inbox.borrow_mut();
+    let mut answer = [0; ANSWER];
+    for _ in 0..BUDGET {
+        let (length, source) = match socket.try_recv_from(&mut inbox[..]) {
+            // it fills the buffer: it may have been cut
+            Ok((MAX_DATAGRAM, _)) => continue,
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            // An ICMP error for an answer to somebody who is gone: the socket itself is well
+            Err(_) => continue,
+        };
+        if is_own(source, own) {
+            ice.count(|seen| seen.bad_source = seen.bad_source.wrapping_add(1));
+        } else if let Some(length) =
+            ice.packet(now, Client { via, address: source }, &inbox[..length], &mut answer)
+            // A full send buffer loses the answer, as the network might have: clients ask again
+            && socket.try_send_to(&answer[..length], source).is_err()
+        {
+            ice.count(|seen| seen.unsent = seen.unsent.wrapping_add(1));
+        }
     }
 }
 
@@ -86,11 +83,12 @@ mod tests {
         LocalSet::new().block_on(&runtime, future)
     }
 
-    fn start(address: &str) -> Option<(SocketAddr, SharedCounters)> {
-        let socket = bind(address.parse().unwrap()).ok()?;
-        let (own, counters) = (socket.local_addr().unwrap(), SharedCounters::default());
-        crate::task::spawn(serve(socket, Rc::clone(&counters)));
-        Some((own, counters))
+    fn start(address: &str) -> Option<(SocketAddr, Rc<Ice>)> {
+        let socket = Rc::new(bind(address.parse().unwrap()).ok()?);
+        let ice = Ice::new(tokio::time::Instant::now(), 0, 0);
+        let own = socket.local_addr().unwrap();
+        crate::task::spawn(serve(socket.clone(), ice.add_socket(socket), ice.clone()));
+        Some((own, ice))
     }
 
     fn request() -> Vec<u8> {
@@ -112,11 +110,11 @@ mod tests {
         run(async {
             for address in ["127.0.0.1:0", "[::1]:0"] {
                 // A machine without IPv6 tests IPv4 only
-                let Some((server, counters)) = start(address) else { continue };
+                let Some((server, ice)) = start(address) else { continue };
                 let client = UdpSocket::bind(address).await.unwrap();
                 client.connect(server).await.unwrap();
                 assert_eq!(ask(&client).await, client.local_addr().unwrap());
-                assert_eq!(counters.get().answered, 1);
+                assert_eq!(ice.counters.get().answered, 1);
             }
         });
     }
@@ -136,7 +134,7 @@ mod tests {
     #[test]
     fn a_burst_larger_than_the_budget_is_answered_whole_and_noise_is_not() {
         run(async {
-            let (server, counters) = start("127.0.0.1:0").unwrap();
+            let (server, ice) = start("127.0.0.1:0").unwrap();
             let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             client.connect(server).await.unwrap();
             for _ in 0..BUDGET * 3 {
@@ -149,7 +147,7 @@ mod tests {
             }
             // The noise that came last may not have been read yet
             ask(&client).await;
-            let seen = counters.get();
+            let seen = ice.counters.get();
             assert_eq!((seen.requests, seen.malformed), (BUDGET as u32 * 3 + 1, BUDGET as u32 * 3));
         });
     }

@@ -10,7 +10,7 @@
 //!
 //! | method | answer |
 //! | --- | --- |
-//! | `status` | `version, node{id,name}, uptime_s, fingerprint, pages[url], here, people, accounts, sessions, sockets, calls, members_alive, members_known, deaths, links, records, rss_kib, cpu_ms, traffic{in_bytes,out_bytes,links{…},pages{…},membership{…},stun{…}}, limits{sessions,accounts}, warnings[{code,level,text}], counters{…}` |
+//! | `status` | `version, node{id,name}, uptime_s, fingerprint, pages[url], here, people, accounts, sessions, sockets, calls, members_alive, members_known, deaths, links, records, rss_kib, cpu_ms, traffic{in_bytes,out_bytes,links{…},pages{…},membership{…},stun{…},turn{…}}, limits{sessions,accounts}, warnings[{code,level,text}], counters{…}` |
 //! | `members` | `members[{id,name,state,address?,version,source,people,rtt_ms?}], more`; `state` is `self`, `alive` or `down` |
 //! | `accounts` | `accounts[{address,display,admin,devices,here,at[name]}], more` |
 //! | `account_set` | `account{…}`, as in `accounts` |
@@ -18,7 +18,7 @@
 //! | `sessions` | `sessions[{id,address,display,age_s,attached}], more` |
 //! | `links` | `links[{id,name,remote,dialled,age_s,in_bytes,out_bytes,rtt_ms?,loss_pct?}]` |
 //! | `discovery` | `sources[{source,state,addresses,read,malformed,skipped,last}], candidates[{address,id?,sources[name],told,failures,reached,due_s}], counters{…}`; `state` is `off`, `waiting`, `heard`, `absent` or `broken` |
-//! | `stun` | `addresses[address], counters{…}` |
+//! | `stun` | `addresses[address], counters{…}, turn{relays,streams,relayed_bytes,counters{…}}` |
 //! | `ice` | `decisions[{code,text,addresses[…]}]` |
 //! | `bans` | `bans[{id,reason,refused}]` |
 //! | `ban`, `unban` | `{}` |
@@ -158,7 +158,7 @@ pub static METHODS: &[Method] = &[
     tells("sessions", Call::Sessions, "pages that are signed in here"),
     tells("links", Call::Links, "open links to other nodes"),
     tells("discovery", Call::Discovery, "where nodes are looked for"),
-    tells("stun", Call::Stun, "STUN addresses and counters"),
+    tells("stun", Call::Stun, "STUN and TURN: addresses, relays and counters"),
     tells("ice", Call::Ice, "what browsers are told for getting through NAT, and why"),
     tells("bans", Call::Bans, "who is kept out"),
     changes(

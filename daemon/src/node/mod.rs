@@ -35,6 +35,7 @@ use truca_core::id::NodeId;
 use truca_core::name::Name;
 use truca_core::signal::call::{Calls, SessionId};
 use truca_core::sorted::Set;
+use truca_core::turn::Secrets;
 use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::Device;
 
@@ -123,6 +124,8 @@ pub enum Output {
     Save(Saved),
     /// Tell whoever listens on the router's bus.
     News(News),
+    /// This session may not relay any more, whatever it was granted.
+    Expelled(u32),
 }
 
 /// What is due at a time. A job finds out itself whether it is still wanted.
@@ -172,6 +175,10 @@ pub struct Node<K> {
     directory: Directory,
     gossip: Gossip,
     calls: Calls,
+    /// What relaying is granted by, while this node relays.
+    turn: Option<Secrets>,
+    /// Counts what was granted before this, so that pages are told of what is new.
+    turn_grants: u32,
     alive: Set<NodeId>,
     fallen: Set<NodeId>,
     /// How often a member was declared dead.
@@ -234,6 +241,8 @@ impl<K: Keys> Node<K> {
             gossip: Gossip::new(id, generation, secret, u64::from_be_bytes(seed), gossip_key)
                 .of_community(settings.admission.community()),
             calls: Calls::new(),
+            turn: None,
+            turn_grants: 0,
             alive: [id].into_iter().collect(),
             fallen: Set::new(),
             deaths: 0,
@@ -382,6 +391,13 @@ impl<K: Keys> Node<K> {
             self.peer(now, peer, id);
         }
         self.settle(now);
+    }
+
+    /// What relaying is granted by; `None` while this node does not relay.
+    pub fn set_turn(&mut self, now: Time, secrets: Option<Secrets>) {
+        self.turn = secrets;
+        self.turn_grants = self.turn_grants.wrapping_add(1);
+        self.windows_soon(now);
     }
 
     /// Says goodbye: to members, so that nobody has to find out, and to pages, which come back.

@@ -52,7 +52,10 @@ pub(super) struct Attached {
     window: Option<Window>,
     /// The address of ours that the page reached, from which it can reach our STUN too.
     pub(super) local: IpAddr,
-    ice: Vec<IceServer>,
+    /// The servers that it was told of.
+    stun: Vec<SocketAddr>,
+    /// [`Node::turn_grants`] when it was granted relaying.
+    granted: u32,
     nodes: u32,
     /// When it signed in.
     pub(super) since: Time,
@@ -208,6 +211,7 @@ impl<K: Keys> Node<K> {
         let page = self.pages.sessions.get(&session).and_then(|attached| attached.page);
         // nobody would take the `gone` of a device that its account has no more
         self.end_session(now, session, reason != ByeReason::Revoked);
+        self.outputs.push_back(Output::Expelled(session.0));
         if let Some(page) = page {
             self.bye(page, reason, POLICY);
         }
@@ -353,7 +357,8 @@ impl<K: Keys> Node<K> {
         let token = truca_core::wire::bytes::Bytes(self.random());
         self.pages.last_session = self.pages.last_session.wrapping_add(1);
         let session = SessionId(self.pages.last_session);
-        let ice = self.ice_for(local);
+        let stun = self.stun_for(local);
+        let ice = self.ice_for(&stun, local, session, &signed.own.address);
         let attached = Attached {
             own: signed.own.clone(),
             gone: signed.gone,
@@ -363,7 +368,8 @@ impl<K: Keys> Node<K> {
             ends: None,
             window: None,
             local,
-            ice: ice.clone(),
+            stun,
+            granted: self.turn_grants,
             nodes: 0,
             since: now,
         };
@@ -399,14 +405,19 @@ impl<K: Keys> Node<K> {
         let (Some(session), Some(local)) = (found, local) else {
             return Err(Failure::new(id, Code::NoSession, "this session is over"));
         };
-        let ice = self.ice_for(local);
+        let Some(own) = self.pages.sessions.get(&session).map(|attached| attached.own.address.clone()) else {
+            return Ok(());
+        };
+        let (stun, granted) = (self.stun_for(local), self.turn_grants);
+        let ice = self.ice_for(&stun, local, session, &own);
         let Some(attached) = self.pages.sessions.get_mut(&session) else { return Ok(()) };
         let before = attached.page.replace(page);
         if let Some(ends) = attached.ends.take() {
             self.jobs.remove(&(ends, Job::Session(session)));
         }
         attached.local = local;
-        attached.ice.clone_from(&ice);
+        attached.stun = stun;
+        attached.granted = granted;
         attached.nodes = 0;
         let resumed = Notice::Resumed { id, token, handled: attached.reliable.handled(), ice };
         let missed: Vec<String> = attached.reliable.replay(seen).map(str::to_owned).collect();
@@ -499,8 +510,18 @@ impl<K: Keys> Node<K> {
             return;
         }
         let locals: Set<IpAddr> = sessions().map(|(_, attached)| attached.local).collect();
-        let ices: Map<IpAddr, Vec<IceServer>> =
-            locals.into_iter().map(|local| (local, self.ice_for(local))).collect();
+        let stuns: Map<IpAddr, Vec<SocketAddr>> =
+            locals.into_iter().map(|local| (local, self.stun_for(local))).collect();
+        // what is granted is computed for those only for whom something is new
+        let ices: Vec<(SessionId, Vec<SocketAddr>, Vec<IceServer>)> = sessions()
+            .filter_map(|(id, attached)| {
+                let stun = stuns.get(&attached.local)?;
+                let new = *stun != attached.stun || attached.granted != self.turn_grants;
+                let ice = || self.ice_for(stun, attached.local, *id, &attached.own.address);
+                new.then(|| (*id, stun.clone(), ice()))
+            })
+            .collect();
+        let granted = self.turn_grants;
         let alive_count = self.alive.len() as u32;
         let alive = |id: &NodeId| self.alive.contains(id);
         let watched = sessions().any(|(_, attached)| attached.window.is_some());
@@ -515,8 +536,9 @@ impl<K: Keys> Node<K> {
                 attached.nodes = alive_count;
                 news.push(Notice::Nodes { alive: alive_count });
             }
-            if let Some(ice) = ices.get(&attached.local).filter(|ice| **ice != attached.ice) {
-                attached.ice.clone_from(ice);
+            if let Ok(place) = ices.binary_search_by_key(session, |(id, ..)| *id) {
+                let (_, stun, ice) = &ices[place];
+                (attached.stun, attached.granted) = (stun.clone(), granted);
                 news.push(Notice::Ice { servers: ice.clone() });
             }
             if let Some((window, everybody)) = attached.window.as_mut().zip(everybody.as_ref()) {

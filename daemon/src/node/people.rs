@@ -167,10 +167,34 @@ impl<K: Keys> Node<K> {
 
     /// The ICE servers for a page that reached us at `local`: our own STUN there, which makes browsers show
     /// real addresses, and that of two other nodes, which see the page from outside its router.
-    pub(super) fn ice_for(&self, local: IpAddr) -> Vec<IceServer> {
-        let own = (self.settings.stun_port > 0).then(|| SocketAddr::new(local, self.settings.stun_port));
-        let servers = own.into_iter().chain(self.remote_stun(local));
-        servers.map(|at| IceServer { urls: vec![format!("stun:{at}")] }).collect()
+    pub(super) fn stun_for(&self, local: IpAddr) -> Vec<SocketAddr> {
+        self.own_stun(local).into_iter().chain(self.remote_stun(local)).collect()
+    }
+
+    fn own_stun(&self, local: IpAddr) -> Option<SocketAddr> {
+        (self.settings.stun_port > 0).then(|| SocketAddr::new(local, self.settings.stun_port))
+    }
+
+    /// These, and our own TURN with what this session is granted.
+    pub(super) fn ice_for(
+        &self,
+        stun: &[SocketAddr],
+        local: IpAddr,
+        session: SessionId,
+        account: &Address,
+    ) -> Vec<IceServer> {
+        let server = |urls, username, credential| IceServer { urls, username, credential };
+        let mut servers: Vec<IceServer> =
+            stun.iter().map(|at| server(vec![format!("stun:{at}")], None, None)).collect();
+        if let (Some(own), Some(secrets)) = (self.own_stun(local), &self.turn) {
+            // stands for the account in the quota: who could choose it would share somebody else's
+            let hash = ring::digest::digest(&ring::digest::SHA256, account.to_string().as_bytes());
+            let tag = hash.as_ref().iter().take(8).fold(0, |tag, byte| tag << 8 | u64::from(*byte));
+            let (user, password) = secrets.grant(session.0, tag);
+            let urls = ["udp", "tcp"].map(|by| format!("turn:{own}?transport={by}"));
+            servers.push(server(urls.into(), Some(user), Some(password)));
+        }
+        servers
     }
 
     /// STUN of other nodes for a page that reached us at `local`.

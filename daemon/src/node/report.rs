@@ -236,6 +236,18 @@ impl<K: Keys> Node<K> {
                 "Pages are given STUN of other nodes too: they see a page from outside this router's NAT.",
             ),
         }
+        match &self.turn {
+            Some(_) => decide(
+                "own_turn",
+                &addresses,
+                "Pages are granted relaying by this node, over UDP and TCP, for calls that no other path carries.",
+            ),
+            None => decide(
+                "no_turn",
+                &[],
+                "This node relays nothing (option `enabled` of section `turn`): some calls through NAT do not connect.",
+            ),
+        }
         json!({ "decisions": decisions })
     }
 

@@ -29,11 +29,19 @@ impl Running {
     }
 
     fn stun_report(&self) -> Value {
-        let counters = self.stun_counters.get();
+        let counters = self.ice.counters.get();
         let counters: Map<String, Value> =
             counters.each().iter().map(|(name, count)| ((*name).to_owned(), Value::from(*count))).collect();
         let addresses: Vec<String> = self.stun.keys().map(SocketAddr::to_string).collect();
-        json!({ "addresses": addresses, "counters": counters })
+        json!({ "addresses": addresses, "counters": counters, "turn": self.turn_report() })
+    }
+
+    /// What relaying has seen; null while nothing is relayed.
+    fn turn_report(&self) -> Value {
+        let Some((counters, relays, streams, bytes)) = self.ice.turn_report() else { return Value::Null };
+        let counters: Map<String, Value> =
+            counters.each().iter().map(|(name, count)| ((*name).to_owned(), Value::from(*count))).collect();
+        json!({ "relays": relays, "streams": streams, "relayed_bytes": bytes, "counters": counters })
     }
 
     /// Adds what the node does not know to its status.
@@ -43,9 +51,12 @@ impl Running {
         let (rss_kib, cpu_ms) = usage();
         status["rss_kib"] = rss_kib.into();
         status["cpu_ms"] = cpu_ms.into();
-        let stun = self.stun_counters.get();
+        let stun = self.ice.counters.get();
         let traffic = &mut status["traffic"];
         traffic["stun"] = json!({"in_bytes": stun.in_bytes, "out_bytes": stun.out_bytes});
+        // what is relayed comes and goes
+        let relayed = self.ice.turn_report().map_or(0, |(.., bytes)| bytes);
+        traffic["turn"] = json!({"in_bytes": relayed, "out_bytes": relayed});
         let sum = |way: &str| -> u64 {
             let each = traffic.as_object().into_iter().flat_map(Map::values);
             each.filter_map(|kind| kind[way].as_u64()).sum()

@@ -33,15 +33,25 @@ export class App implements Actions {
     this.wire = new Wire({ ...env, signer: identity }, this.wireEvents());
     this.devices = new Devices(store, this.wire, identity, (profile) => this.signIn(profile), (text) => this.toast(text));
     const ask: Wire["request"] = (name, body) => this.wire.request(name, body);
-    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.ice, broken: () => this.wire.nudge() }, (text) => this.toast(text));
+    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.servers(), broken: () => this.wire.nudge() }, (text) => this.toast(text));
   }
 
   async start(): Promise<void> {
     const profile = (await this.identity.profile()) ?? null;
     this.profile = profile;
-    this.store.set({ page: profile ? "home" : "name", lasting: this.identity.lasting });
+    const hide = await this.identity.hidesAddress();
+    this.store.set({ page: profile ? "home" : "name", lasting: this.identity.lasting, hide });
     this.wire.watch("", WINDOW);
     this.wire.start(profile);
+  }
+
+  private servers(): RTCConfiguration {
+    return { iceServers: this.ice, iceTransportPolicy: this.store.state.hide ? "relay" : "all" };
+  }
+
+  private useServers(servers: IceServer[]): void {
+    this.ice = servers;
+    this.store.set({ canHide: servers.some(({ credential }) => credential) });
   }
 
   stats = async (): Promise<CallStats | undefined> => this.calls.current?.stats();
@@ -117,6 +127,11 @@ export class App implements Actions {
     return null;
   }
 
+  hideAddress(hide: boolean): void {
+    this.store.set({ hide });
+    void this.identity.hideAddress(hide);
+  }
+
   async report(address: string, reason: string): Promise<string | null> {
     try {
       await this.wire.request("report", { address, reason });
@@ -190,7 +205,7 @@ export class App implements Actions {
         this.devices.newSocket();
       },
       signedIn: (me) => {
-        this.ice = me.ice;
+        this.useServers(me.ice);
         const { address, display, device } = me;
         this.store.set({ me: { address, display, device }, page: "home", signingIn: false, nameProblem: null });
         this.keepProfile(address, display);
@@ -213,7 +228,7 @@ export class App implements Actions {
         this.store.set({ page: "name", signingIn: false, nameProblem: problem });
       },
       ice: (servers) => {
-        this.ice = servers;
+        this.useServers(servers);
       },
       resumed: () => this.calls.resumed(),
       restorable: () => this.calls.restorable(),

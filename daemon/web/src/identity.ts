@@ -67,6 +67,15 @@ export class Identity implements Signer {
     return this.store.set("profile", profile);
   }
 
+  /** Whether those who are called may not see this device's address. */
+  async hidesAddress(): Promise<boolean> {
+    return (await this.store.get<boolean>("hide")) ?? false;
+  }
+
+  hideAddress(hide: boolean): Promise<void> {
+    return this.store.set("hide", hide);
+  }
+
   async checkPin(address: string, device: string): Promise<PinVerdict> {
     const known = (await this.store.get<string[]>("pin:" + address)) ?? [];
     if (known.length === 0) return "first";

@@ -40,11 +40,11 @@ describe("numbers of a call", () => {
       { id: "v", type: "inbound-rtp", kind: "video", packetsReceived: 9, framesDecoded: 7, framesReceived: 8 },
       { id: "t", type: "transport", selectedCandidatePairId: "p" },
       { id: "p", type: "candidate-pair", localCandidateId: "l", remoteCandidateId: "r", currentRoundTripTime: 0.02 },
-      { id: "l", type: "local-candidate", candidateType: "host" },
-      { id: "r", type: "remote-candidate", candidateType: "relay" },
+      { id: "l", type: "local-candidate", candidateType: "relay", relayProtocol: "tcp" },
+      { id: "r", type: "remote-candidate", candidateType: "host" },
     ]);
     expect(stats).toMatchObject({ audioFrames: 48000, framesDecoded: 7, videoFrames: 8, lost: 1, received: 59, roundTripMs: 20 });
-    expect(stats.pair).toEqual({ local: "host", remote: "relay" });
+    expect(stats.pair).toEqual({ local: "relay", remote: "host", relay: "tcp" });
   });
 
   it("judge the line by loss and round trip", () => {

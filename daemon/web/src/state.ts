@@ -33,6 +33,10 @@ export interface State {
   linking: Linking | null;
   /** A new device asks this one to be let in. */
   asked: Asked | null;
+  /** The router relays calls, so that it can hide this device's address. */
+  canHide: boolean;
+  /** The person wants that. */
+  hide: boolean;
   /** The person's own devices, once they were asked for. */
   devices: Devices | null;
 }
@@ -55,6 +59,8 @@ export interface Actions {
   /** Takes the session back from another tab. */
   useHere(): void;
   rename(display: string): Promise<string | null>;
+  /** Calls go through routers only, so that nobody sees this device's address. */
+  hideAddress(hide: boolean): void;
   /** Opens or leaves the way in for somebody who has a name already. */
   link(open: boolean): void;
   linkFind(text: string): void;
@@ -71,7 +77,7 @@ export const START: State = {
   page: "loading", wire: "off", waiting: false, node: "", nodes: null, me: null, lasting: true,
   signingIn: false, nameProblem: null, search: "", people: null, total: 0, selected: null, call: null,
   incoming: null, micQuestion: null, newDevice: null, toast: "", settings: false,
-  linking: null, asked: null, devices: null,
+  linking: null, asked: null, canHide: false, hide: false, devices: null,
 };
 
 export class Store {

@@ -64,7 +64,7 @@ iptables_open() { # iptables_open PROGRAM
 	"$1" -w -N truca || return
 	for device in $(wan_devices); do "$1" -w -A truca -i "$device" -j RETURN; done
 	for ports in ${TCP:+"tcp $TCP"} ${UDP:+"udp $UDP"}; do
-		"$1" -w -A truca -p "${ports%% *}" -m multiport --dports "$(echo "${ports#* }" | tr ' ' ,)" -j ACCEPT
+		"$1" -w -A truca -p "${ports%% *}" -m multiport --dports "$(echo "${ports#* }" | tr ' -' ,:)" -j ACCEPT
 	done
 	"$1" -w -I INPUT -j truca
 }

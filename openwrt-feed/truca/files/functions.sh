@@ -25,15 +25,22 @@ _truca_discovery() {
 	config_get truca_publish "$1" publish "$truca_publish"
 }
 
+_truca_turn() {
+	config_get_bool truca_turn "$1" enabled "$truca_turn"
+	config_get truca_relays "$1" ports "$truca_relays"
+}
+
 # Reads /etc/config/truca into truca_*. A section that comes later wins, as in the daemon; what is not there
 # has the daemon's default (a test compares them).
 truca_load() {
 	truca_port=8443 truca_http_port=8080 truca_stun_port=3478
 	truca_state=/etc/truca truca_run_dir=/var/run/truca
 	truca_listen='' truca_certificate='' truca_key='' truca_mdns=1 truca_publish=1
+	truca_turn=1 truca_relays=49152-49407
 	config_load truca
 	config_foreach _truca_node node
 	config_foreach _truca_discovery discovery
+	config_foreach _truca_turn turn
 	# What the daemon takes over only at a start
 	truca_fixed="$truca_port $truca_http_port $truca_stun_port $truca_mdns $truca_state $truca_run_dir $truca_listen"
 }
@@ -41,12 +48,17 @@ truca_load() {
 truca_tcp_ports() {
 	local ports="$truca_port"
 	[ "$truca_http_port" = 0 ] || ports="$ports $truca_http_port"
+	# STUN and TURN for those whom no UDP reaches
+	[ "$truca_stun_port" = 0 ] || ports="$ports $truca_stun_port"
 	echo "$ports"
 }
 
 truca_udp_ports() {
 	local ports="$truca_port"
-	[ "$truca_stun_port" = 0 ] || ports="$ports $truca_stun_port"
+	if [ "$truca_stun_port" != 0 ]; then
+		ports="$ports $truca_stun_port"
+		[ "$truca_turn" = 0 ] || ports="$ports $truca_relays"
+	fi
 	echo "$ports"
 }
 

@@ -24,14 +24,15 @@ const inside = (name, ...command) => run('ip', ['netns', 'exec', namespace(name)
 export class Lab {
   /**
    * Builds the namespaces and starts a daemon in every node, or in those of `daemons`. Discovery by mDNS and
-   * nothing else, unless `config` (UCI) says more; `routes: 'none'` leaves the routes to a routing daemon.
+   * nothing else, unless `config` (UCI) says more; `routes: 'none'` leaves the routes to a routing daemon;
+   * `masquerade` are nft's flags of it.
    */
-  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static' } = {}) {
+  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '' } = {}) {
     if (!existsSync(trucad)) throw new Error(`no daemon at ${trucad}: cargo build -p trucad, or set TRUCA`);
-    const logs = path.join(out, mode);
+    const logs = path.join(out, masquerade ? `${mode}-${masquerade}` : mode);
     rmSync(logs, { recursive: true, force: true });
     mkdirSync(logs, { recursive: true });
-    await run(lab, ['up'], { env: { ...process.env, MODE: mode, NODES: String(nodes), LAB: prefix, ROUTES: routes } });
+    await run(lab, ['up'], { env: { ...process.env, MODE: mode, NODES: String(nodes), LAB: prefix, ROUTES: routes, MASQ: masquerade } });
     const self = new Lab(mode, logs);
     for (let i = 1; i <= nodes; i++) {
       if (!daemons || daemons.includes(i)) self.nodes.push(new Node(i, mode, logs, self.state, config));
@@ -63,7 +64,7 @@ export class Lab {
   /** Fills the log directory with what each node says of itself: for the reader of a failure. */
   async describe() {
     for (const node of this.nodes) {
-      for (const what of ['status', 'members', 'accounts', 'links', 'stun', 'discovery']) {
+      for (const what of ['status', 'members', 'accounts', 'links', 'stun', 'ice', 'discovery']) {
         try {
           node.note(`ctl ${what}: ${JSON.stringify(await node.ctl(what))}`);
         } catch (error) {
@@ -173,5 +174,18 @@ class Node {
 
   async mendPages() {
     await inside(this.name, 'nft', 'delete table inet cut');
+  }
+
+  /** From now on a zone that lets no UDP of its LAN through, neither to this router nor across it. */
+  async blockUdp() {
+    await inside(this.name, 'nft', `
+      table inet zone {
+        chain in { type filter hook input priority -10; policy accept; iifname "br-lan" meta l4proto udp counter drop; }
+        chain across { type filter hook forward priority -10; policy accept; iifname "br-lan" meta l4proto udp counter drop; }
+      }`);
+  }
+
+  async unblockUdp() {
+    await inside(this.name, 'nft', 'delete table inet zone');
   }
 }

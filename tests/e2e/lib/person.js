@@ -196,6 +196,14 @@ export class Person {
     return Math.max(0, seen.back - connected);
   }
 
+  /** Whether those who are called may not see this device's address, from the next call on. */
+  async hidesAddress(hide) {
+    await this.see('me').click();
+    await this.see('hide-address').setChecked(hide);
+    await this.page.keyboard.press('Escape');
+    await this.see('settings').waitFor({ state: 'hidden' });
+  }
+
   async hangsUp() {
     await this.see('hangup').click();
   }

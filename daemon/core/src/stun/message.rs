@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ring::hmac;
 
-use super::{FINGERPRINT_XOR, HEADER, MAGIC_COOKIE, attribute, crc32};
+use super::{FINGERPRINT_XOR, HEADER, MAGIC_COOKIE, MAX_UNKNOWN, attribute, crc32};
 
 /// What pairs an answer with its request.
 pub type TransactionId = [u8; 12];
@@ -146,6 +146,28 @@ impl<'a> Message<'a> {
     /// The value of the first attribute of this type.
     pub fn attribute(&self, kind: u16) -> Option<&'a [u8]> {
         self.attributes().find(|a| a.kind == kind).map(|a| a.value)
+    }
+
+    /// Collects the comprehension-required types (below 0x8000) that `is_known` denies, each once, as
+    /// UNKNOWN-ATTRIBUTES wants them (section 14.9).
+    pub fn unknown<'l>(
+        &self,
+        is_known: impl Fn(u16) -> bool,
+        list: &'l mut [u8; 2 * MAX_UNKNOWN],
+    ) -> &'l [u8] {
+        let mut len = 0;
+        for found in self.attributes() {
+            let kind = found.kind.to_be_bytes();
+            if found.kind >= 0x8000 || is_known(found.kind) || list[..len].chunks(2).any(|k| k == kind) {
+                continue;
+            }
+            if len == list.len() {
+                break;
+            }
+            list[len..len + 2].copy_from_slice(&kind);
+            len += 2;
+        }
+        &list[..len]
     }
 
     /// Checks FINGERPRINT (section 14.7).

@@ -1,28 +1,34 @@
 //! STUN (RFC 8489): reading and writing messages, and the Binding responder.
 //!
-//! Driven by the daemon's `mesh/stun.rs`, which owns the sockets. What is here of RFC 8489:
+//! Driven by the daemon's `mesh/ice.rs`, which owns the sockets. What is here of RFC 8489:
 //!
 //! | section | here |
 //! | --- | --- |
 //! | 5 structure, 14 attributes | [`Message`] (zero-copy, bounds checked once) and [`Writer`] (no allocation) |
+//! | 6.2.2 TCP | [`frame()`]: where a message ends in a stream |
 //! | 6.3.1 processing a request | [`respond`]: success, or 420 for unknown comprehension-required attributes |
 //! | 7 FINGERPRINT | checked when there; the answer carries one when the request does |
-//! | 9 short- and long-term credentials | checks and writes MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256 for TURN; a Binding request needs none, so the responder looks at neither |
-//! | 8 DNS, 10 ALTERNATE-SERVER, TCP and TLS transport | not here |
+//! | 9 short- and long-term credentials | checks and writes MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256, [`long_term_key`] for TURN; a Binding request needs none, so the responder looks at neither |
+//! | 16.1 attacks | [`amplifies`] bounds each answer, [`Rate`] the answers to each source |
+//! | 8 DNS, 10 ALTERNATE-SERVER, TLS transport, 18.5 PASSWORD-ALGORITHMS | not here |
 //! | 11 RFC 3489 clients (no magic cookie) | silence |
 //!
 //! SOFTWARE is never sent: it would tell a stranger what to attack, and it makes an answer larger than what
 //! it answers. RFC 5780 (NAT behaviour discovery) is not offered: CHANGE-REQUEST is answered with 420, as
 //! that document asks.
 
+mod frame;
 mod message;
+mod rate;
 mod responder;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use frame::{Frame, frame};
 pub use message::{Attribute, Attributes, Check, Class, Malformed, Message, TransactionId, read_xor_address};
-pub use responder::{Counters, MAX_ANSWER, respond};
+pub use rate::Rate;
+pub use responder::{AMPLIFICATION, Counters, MAX_ANSWER, amplifies, can_be_answered, respond};
 pub use writer::Writer;
 
 /// The Binding method (section 3).
@@ -33,6 +39,18 @@ pub const MAGIC_COOKIE: u32 = 0x2112_a442;
 
 /// The length of a message without attributes.
 pub const HEADER: usize = 20;
+
+/// How many unknown attributes an error names: the others are for the next try.
+pub const MAX_UNKNOWN: usize = 16;
+
+/// The key of a user of the long-term mechanism (section 9.2.2), for MESSAGE-INTEGRITY.
+pub fn long_term_key(user: &[u8], realm: &[u8], password: &[u8]) -> ring::hmac::Key {
+    let mut md5 = md5::Context::new();
+    for part in [user, b":", realm, b":", password] {
+        md5.consume(part);
+    }
+    ring::hmac::Key::new(ring::hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &md5.compute().0)
+}
 
 /// Attribute types of RFC 8489 (section 18.3).
 pub mod attribute {

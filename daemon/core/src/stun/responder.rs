@@ -2,18 +2,19 @@
 //!
 //! A pure function of a datagram and its source; the driver owns the sockets. It keeps no state, asks for no
 //! credentials, and is silent at whatever is not a well-formed Binding request: an answer that nobody asked
-//! for only serves those who send with a forged source. It amplifies by 2.34 at the very most: 56 bytes that name
-//! one unknown attribute, for 24 that carry it. A success is 44 bytes for 20 over IPv6, 32 for 20 over IPv4.
+//! for only serves those who send with a forged source. No answer is larger than [`AMPLIFICATION`] times its
+//! question, both with the headers of IP and UDP, which the victim's line carries too: the worst is IPv6 with
+//! 44 bytes for 20 (92 for 68 on the line). How often one source is answered is bounded by [`super::Rate`].
 
 use core::net::{IpAddr, SocketAddr};
 
-use super::{BINDING, Check, Class, Message, Writer, attribute};
-
-/// How many unknown attributes an error names: the others are for the next try.
-const MAX_UNKNOWN: usize = 16;
+use super::{BINDING, Check, Class, MAX_UNKNOWN, Message, Writer, attribute};
 
 /// The largest answer: header, ERROR-CODE with its reason, UNKNOWN-ATTRIBUTES, FINGERPRINT.
 pub const MAX_ANSWER: usize = 20 + 28 + (4 + 2 * MAX_UNKNOWN) + 8;
+
+/// How many times its question an answer may be, both as they are on the line.
+pub const AMPLIFICATION: usize = 2;
 
 /// What a responder has seen. They wrap.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +33,10 @@ pub struct Counters {
     pub ignored: u32,
     /// Datagrams from a source that cannot be answered: port 0, multicast, broadcast, unspecified, ourselves.
     pub bad_source: u32,
+    /// Questions that were too small for their answer.
+    pub amplifying: u32,
+    /// Questions over the rate of their source (counted by the driver).
+    pub too_fast: u32,
     /// Answers that the socket did not take (counted by the driver).
     pub unsent: u32,
     /// Bytes of all datagrams that came, and of the answers sent (counted by the driver).
@@ -42,7 +47,7 @@ pub struct Counters {
 
 impl Counters {
     /// Names and values, for whoever shows them.
-    pub fn each(&self) -> [(&'static str, u32); 8] {
+    pub fn each(&self) -> [(&'static str, u32); 10] {
         [
             ("requests", self.requests),
             ("answered", self.answered),
@@ -51,6 +56,8 @@ impl Counters {
             ("bad_fingerprint", self.bad_fingerprint),
             ("ignored", self.ignored),
             ("bad_source", self.bad_source),
+            ("amplifying", self.amplifying),
+            ("too_fast", self.too_fast),
             ("unsent", self.unsent),
         ]
     }
@@ -86,7 +93,7 @@ pub fn respond(
     count(&mut counters.requests);
 
     let mut unknown = [0; 2 * MAX_UNKNOWN];
-    let unknown = list_unknown(&request, &mut unknown);
+    let unknown = request.unknown(is_known, &mut unknown);
     let class = if unknown.is_empty() { Class::Success } else { Class::Error };
     let mut answer = Writer::new(out, class, BINDING, &request.transaction());
     if unknown.is_empty() {
@@ -99,31 +106,26 @@ pub fn respond(
         answer.fingerprint();
     }
     let length = answer.finish()?;
+    if amplifies(datagram.len(), length, source) {
+        count(&mut counters.amplifying);
+        return None;
+    }
     count(if unknown.is_empty() { &mut counters.answered } else { &mut counters.errors_420 });
     Some(length)
 }
 
-fn can_be_answered(source: SocketAddr) -> bool {
+/// Whether an answer is too large for its question: a forged source must not multiply what is sent to it.
+pub fn amplifies(question: usize, answer: usize, source: SocketAddr) -> bool {
+    // IP without options, and UDP
+    let headers = if source.is_ipv4() { 20 + 8 } else { 40 + 8 };
+    answer + headers > AMPLIFICATION * (question + headers)
+}
+
+/// Whether there can be somebody at this address to answer.
+pub fn can_be_answered(source: SocketAddr) -> bool {
     let ip = source.ip();
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
     source.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
-}
-
-/// Collects the comprehension-required types that we do not know, each once.
-fn list_unknown<'a>(request: &Message<'_>, list: &'a mut [u8; 2 * MAX_UNKNOWN]) -> &'a [u8] {
-    let mut len = 0;
-    for found in request.attributes() {
-        let kind = found.kind.to_be_bytes();
-        if found.kind >= 0x8000 || is_known(found.kind) || list[..len].chunks(2).any(|k| k == kind) {
-            continue;
-        }
-        if len == list.len() {
-            break;
-        }
-        list[len..len + 2].copy_from_slice(&kind);
-        len += 2;
-    }
-    &list[..len]
 }
 
 /// Everything comprehension-required in RFC 8489: known here, even where a Binding request has no use for it.

@@ -88,6 +88,9 @@ fn rfc_5769_2_4_a_long_term_request_is_read_and_its_integrity_holds() {
     assert_eq!(message.attribute(attribute::NONCE), Some(&b"f//499k954d6OL34oL9FSTvy64sA"[..]));
     assert_eq!(message.attribute(attribute::REALM), Some(&b"example.org"[..]));
     assert_eq!(message.integrity(&sha1_key(&hex(LONG_TERM_KEY))), Check::Good);
+    let key = |password| long_term_key("マトリックス".as_bytes(), b"example.org", password);
+    assert_eq!(message.integrity(&key(b"TheMatrIX")), Check::Good);
+    assert_eq!(message.integrity(&key(b"TheMatrix")), Check::Bad);
     assert_eq!(message.fingerprint(), Check::Absent);
     assert!(answer(&bytes, "192.0.2.1:32853").0.is_some(), "a Binding request needs no credentials");
 }

@@ -54,6 +54,18 @@ impl<'a> Writer<'a> {
         self.set_length();
     }
 
+    /// Adds the header of an attribute whose value of `size` bytes stands behind this buffer already: the
+    /// length in the message's header counts it with its padding. Nothing may follow.
+    pub fn open(&mut self, kind: u16, size: usize) {
+        let Ok(short) = u16::try_from(size) else { return self.overflow = true };
+        self.put(&kind.to_be_bytes());
+        self.put(&short.to_be_bytes());
+        match u16::try_from(self.len.saturating_sub(HEADER) + size.next_multiple_of(4)) {
+            Ok(length) if !self.overflow => self.buffer[2..4].copy_from_slice(&length.to_be_bytes()),
+            _ => self.overflow = true,
+        }
+    }
+
     /// Adds XOR-MAPPED-ADDRESS or one of its like (section 14.2).
     pub fn xor_address(&mut self, kind: u16, address: SocketAddr) {
         let Some(transaction) = self.buffer.get(8..HEADER) else { return };

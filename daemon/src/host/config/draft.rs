@@ -10,9 +10,10 @@ use std::{
 use log::LevelFilter;
 use truca_core::id::NodeId;
 use truca_core::sorted::Set;
+use truca_core::turn;
 
 use super::{
-    Config, Discovery, Error, Limits, Overrides, Peer, Setting, Warning, node_name,
+    Config, Discovery, Error, Limits, Overrides, Peer, Setting, Turn, Warning, node_name,
     options::{self, Row, TABLE},
 };
 use crate::host::uci;
@@ -59,7 +60,20 @@ impl Draft {
                 admission: Admission::Open,
                 mdns: false,
                 discovery: Discovery::default(),
-                limits: Limits { sessions: 0, accounts: 0, sessions_per_account: 0, page_rate: 0 },
+                limits: Limits {
+                    sessions: 0,
+                    accounts: 0,
+                    sessions_per_account: 0,
+                    page_rate: 0,
+                    stun_rate: 0,
+                },
+                turn: Turn {
+                    enabled: false,
+                    ports: (0, 0),
+                    allow: Vec::new(),
+                    deny: Vec::new(),
+                    limits: turn::Limits { allocations: 0, per_account: 0, rate: 0, account_rate: 0 },
+                },
                 peers: Vec::new(),
             },
             certificate: None,

@@ -82,7 +82,7 @@ pub static TABLE: &[Row] = &[
         |d, v| number(v, 1, 65535).map(|v| d.config.port = v as u16)),
     row!("node" "http_port" ["http-port" "N"] = "8080", "a port from 1 to 65535, or 0 for none", "TCP port of the page that leads to HTTPS",
         |d, v| number(v, 0, 65535).map(|v| d.config.http_port = v as u16)),
-    row!("node" "stun_port" ["stun-port" "N"] = "3478", "a port from 1 to 65535, or 0 for none", "UDP port of STUN",
+    row!("node" "stun_port" ["stun-port" "N"] = "3478", "a port from 1 to 65535, or 0 for none", "UDP and TCP port of STUN and TURN",
         |d, v| number(v, 0, 65535).map(|v| d.config.stun_port = v as u16)),
     row!("node" "state" ["state" "DIR"] = "/etc/truca", "a directory", "directory that keeps key, certificate and accounts",
         |d, v| path(v).map(|v| d.config.state = v)),
@@ -148,6 +148,24 @@ pub static TABLE: &[Row] = &[
         |d, v| number(v, 1, 64).map(|v| d.config.limits.sessions_per_account = v)),
     row!("limits" "page_rate" = "20", "a number from 1 to 10000, or 0 for no limit", "requests a second from one page",
         |d, v| number(v, 0, 10000).map(|v| d.config.limits.page_rate = v)),
+    row!("limits" "stun_rate" = "50", "a number from 1 to 10000, or 0 for no limit", "STUN and TURN requests a second from one address",
+        |d, v| number(v, 0, 10000).map(|v| d.config.limits.stun_rate = v)),
+    row!("turn" "enabled" = "1", "1 or 0", "relay calls that no other path reaches",
+        |d, v| boolean(v).map(|v| d.config.turn.enabled = v)),
+    row!("turn" "ports" = "49152-49407", "a first and a last port above 1023, as 49152-49407", "UDP ports of relays, which the firewall must let in",
+        |d, v| ports(v).map(|v| d.config.turn.ports = v)),
+    row!("turn" "allow" = "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7", "an address or a network (10.1.0.0/16)", "network that is relayed to",
+        |d, v| v.parse().ok().map(|v| d.config.turn.allow.push(v)), clear |d| d.config.turn.allow.clear()),
+    row!("turn" "deny" = "", "an address or a network (10.1.0.0/16)", "network within these that is not relayed to",
+        |d, v| v.parse().ok().map(|v| d.config.turn.deny.push(v)), clear |d| d.config.turn.deny.clear()),
+    row!("turn" "relays" = "64", "a number from 1 to 1024", "relays at once; a call needs one or two",
+        |d, v| number(v, 1, 1024).map(|v| d.config.turn.limits.allocations = v as usize)),
+    row!("turn" "relays_per_account" = "16", "a number from 1 to 1024", "relays of one account",
+        |d, v| number(v, 1, 1024).map(|v| d.config.turn.limits.per_account = v as usize)),
+    row!("turn" "rate" = "16000", "a number from 64 to 4000000, or 0 for no limit", "kbit/s that all relays together may carry",
+        |d, v| kbits(v).map(|v| d.config.turn.limits.rate = v)),
+    row!("turn" "rate_per_account" = "6000", "a number from 64 to 4000000, or 0 for no limit", "kbit/s that the relays of one account may carry",
+        |d, v| kbits(v).map(|v| d.config.turn.limits.account_rate = v)),
     row!("peer" "address" = "", "an address or a host name", "where a node listens",
         |d, v| host(v).map(|v| d.peer.host = Some(v))),
     row!("peer" "port" = "8443", "a port from 1 to 65535", "its port",
@@ -195,6 +213,18 @@ fn address(text: &str) -> Option<IpAddr> {
 fn number(text: &str, least: u32, most: u32) -> Option<u32> {
     let plain = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|n| plain && (least..=most).contains(n))
+}
+
+/// Bytes a second, from kbit/s.
+fn kbits(text: &str) -> Option<u32> {
+    number(text, 0, 4_000_000).filter(|n| *n == 0 || *n >= 64).map(|n| n * 125)
+}
+
+/// A range of ports, below which services listen.
+fn ports(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last) = (number(first, 1024, 65535)?, number(last, 1024, 65535)?);
+    (first <= last).then_some((first as u16, last as u16))
 }
 
 /// What libuci's readers take for a boolean.

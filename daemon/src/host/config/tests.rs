@@ -31,7 +31,7 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(config.log_level, LevelFilter::Info);
     assert_eq!(
         config.limits,
-        Limits { sessions: 512, accounts: 2000, sessions_per_account: 8, page_rate: 20 }
+        Limits { sessions: 512, accounts: 2000, sessions_per_account: 8, page_rate: 20, stun_rate: 50 }
     );
     assert!(
         config.mdns && config.peers.is_empty() && config.addresses.is_empty() && config.certificate.is_none()
@@ -120,6 +120,10 @@ fn a_wrong_value_is_named_with_all_that_helps_to_mend_it() {
     }
     assert!(refused("config peer").contains("option `address`"));
     assert!(refused("config node\n option http_port 8443").contains("another port"));
+    assert!(refused("config turn\n option ports 49407-49152").contains("49152-49407"));
+    assert!(refused("config turn\n option ports 80-90").contains("above 1023"));
+    assert!(refused("config turn\n list allow 10.0.0.0/33").contains("network"));
+    assert!(refused("config turn\n option rate 63").contains("from 64"));
     assert!(refused("config node\n option stun_port 8443").contains("another port"));
     assert!(refused("config node\n option key /k.pem").contains("option `certificate`"));
     assert!(refused("config node\n option port '1").starts_with("truca line 2: this quote has no end"));

@@ -11,13 +11,13 @@ import { callStats, NO_STATS, quality, type CallStats } from "./stats";
 import type { CallView, ChatLine, Ending } from "./view";
 import type { Signer } from "../wire/texts";
 import type {
-  Accepted, Describe, DescriptionKind, IceServer, Incoming, Media, Peer, Requests, RestoreCall,
+  Accepted, Describe, DescriptionKind, Incoming, Media, Peer, Requests, RestoreCall,
 } from "../wire/messages";
 
 export interface CallEnv {
   ask<K extends keyof Requests>(name: K, body: Requests[K]): Promise<void>;
   signer: Signer;
-  ice(): IceServer[];
+  ice(): RTCConfiguration;
   changed(call: Call): void;
   /** The path of media broke: the network may be another one. */
   broken(): void;
@@ -225,7 +225,7 @@ export class Call {
   }
 
   private connect(polite: boolean): Connection {
-    this.connection = new Connection(this.env.ice(), polite, this.own, {
+    this.connection = new Connection(this.env.ice, polite, this.own, {
       description: (kind, sdp) => this.send(async () => this.tell(kind, sdp)),
       candidate: (candidate) => this.send(async () => {
         this.request("candidate", { call: this.id, ...candidate });

@@ -4,7 +4,7 @@
 //
 // It knows no wire, no signature and no person: descriptions and candidates
 // come in through methods and leave through events, in order.
-import type { Candidate, DescriptionKind, IceServer } from "../wire/messages";
+import type { Candidate, DescriptionKind } from "../wire/messages";
 import type { OwnMedia } from "./media";
 
 export type Trickled = Omit<Candidate, "call">;
@@ -36,12 +36,13 @@ export class Connection {
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
-    ice: IceServer[],
+    /** The servers to use, as they are when it is asked: what relaying is granted by changes. */
+    private readonly ice: () => RTCConfiguration,
     private readonly polite: boolean,
     private readonly own: OwnMedia,
     private readonly events: ConnectionEvents,
   ) {
-    this.pc = new RTCPeerConnection({ iceServers: ice, bundlePolicy: "max-bundle" });
+    this.pc = new RTCPeerConnection(this.configuration());
     const { pc } = this;
     pc.onicecandidate = ({ candidate }) => {
       this.events.candidate({
@@ -248,6 +249,10 @@ export class Connection {
     }
   }
 
+  private configuration(): RTCConfiguration {
+    return { ...this.ice(), bundlePolicy: "max-bundle" };
+  }
+
   private restartIn(ms: number): void {
     clearTimeout(this.restartTimer);
     this.restartTimer = setTimeout(() => this.restart(), ms);
@@ -255,6 +260,12 @@ export class Connection {
 
   private restart(): void {
     if (this.closed || this.alive) return;
+    try {
+      this.pc.setConfiguration(this.configuration());
+    } catch (error) {
+      // The servers that it has may well do.
+      console.debug("servers not changed", error);
+    }
     this.pc.restartIce?.();
     this.restartIn(RETRY_MS);
   }

@@ -6,7 +6,8 @@ export interface CallStats {
   audioFrames: number;
   videoFrames: number;
   framesDecoded: number;
-  pair: { local: string; remote: string } | null;
+  /** Kinds of candidates, and how this end reaches its relay: "udp" or "tcp". */
+  pair: { local: string; remote: string; relay: string | null } | null;
   lost: number;
   received: number;
   roundTripMs: number | null;
@@ -48,7 +49,11 @@ export function readStats(entries: Iterable<Entry>): CallStats {
   }
   if (pair) {
     const type = (id: unknown) => String(byId.get(String(id))?.candidateType ?? "unknown");
-    out.pair = { local: type(pair.localCandidateId), remote: type(pair.remoteCandidateId) };
+    const relay = byId.get(String(pair.localCandidateId))?.relayProtocol;
+    out.pair = {
+      local: type(pair.localCandidateId), remote: type(pair.remoteCandidateId),
+      relay: typeof relay === "string" ? relay : null,
+    };
     if (pair.currentRoundTripTime !== undefined) out.roundTripMs = number(pair.currentRoundTripTime) * 1000;
   }
   return out;

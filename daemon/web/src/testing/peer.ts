@@ -21,6 +21,9 @@ export class FakePeer {
   constructor(readonly config: { bundlePolicy?: string }) {
     FakePeer.made.push(this);
   }
+  setConfiguration(config: RTCConfiguration): void {
+    this.log.push("servers " + (config.iceServers ?? []).map(({ urls }) => urls).join());
+  }
   getTransceivers(): never[] {
     return [];
   }

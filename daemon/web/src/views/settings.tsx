@@ -30,6 +30,12 @@ export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>
         <p class="small" role="status">{said}</p>
         <button type="submit" class="wide-button" data-testid="rename-submit" disabled={state.wire !== "ready"}>{t("save")}</button>
       </form>
+      {(state.canHide || state.hide) && (
+        <label class="switch">
+          <input type="checkbox" role="switch" checked={state.hide} data-testid="hide-address" onChange={(event) => act.hideAddress(event.currentTarget.checked)} />
+          <span>{t("hideAddress")}<span class="small">{t("hideAddressMeans")}</span></span>
+        </label>
+      )}
       <dl class="facts">
         <dt>{t("yourAddress")}</dt><dd>{me.address}</dd>
         <dt>{t("yourDevice")}</dt><dd>{me.device}</dd>

@@ -197,8 +197,14 @@ pub struct Party {
 /// One entry of `RTCConfiguration.iceServers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {
-    /// `stun:` and later `turn:` URLs (RFC 7064, RFC 7065).
+    /// `stun:` or `turn:` URLs (RFC 7064, RFC 7065).
     pub urls: Vec<String>,
+    /// For `turn:`, with `credential`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
 }
 
 /// Whether the other end's signalling can be reached.

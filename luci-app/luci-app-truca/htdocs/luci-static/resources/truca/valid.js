@@ -100,6 +100,14 @@ return baseclass.extend({
 			|| _('An address or a network, like 10.1.0.0/16');
 	},
 
+	/* A first and a last port, above those where services listen */
+	ports(value) {
+		const ends = /^([0-9]{4,5})-([0-9]{4,5})$/.exec(value);
+
+		return (ends != null && +ends[1] >= 1024 && +ends[1] <= +ends[2] && +ends[2] <= 65535)
+			|| _('A first and a last port above 1023, like 49152-49407');
+	},
+
 	nodeId(value) {
 		return NODE_ID.test(value) || _('A node id: 26 characters of a-z 2-7');
 	},

@@ -69,6 +69,8 @@ function decision(code) {
 	switch (code) {
 	case 'own_stun': return _('Browsers are given this node\'s STUN: any answer makes them show real addresses instead of hidden ones.');
 	case 'no_own_stun': return _('This node offers no STUN, because its port is 0 in the settings.');
+	case 'own_turn': return _('Browsers may relay through this node, over UDP and TCP, calls that no other path carries.');
+	case 'no_turn': return _('This node relays nothing, because of its settings: some calls through NAT do not connect.');
 	case 'remote_stun': return _('Browsers are given STUN of other nodes too: these see them from outside this router\'s NAT.');
 	case 'no_remote_stun': return _('No other node offers STUN now: behind this router\'s NAT, a browser cannot learn how the mesh sees it.');
 	default: return null;

@@ -131,7 +131,7 @@ function node(map, id) {
 		_('TCP port of the plain page that explains the certificate and leads to HTTPS. 0 for none.'),
 		{ unset: '8080', check: valid.portOrNone });
 	const stun = text(s, 'network', 'stun_port', _('STUN port'),
-		_('UDP port at which browsers learn their own address. 0 for none: then calls across NAT fail more often.'),
+		_('Port at which browsers learn their own address and calls are relayed. 0 for none: then calls across NAT fail more often.'),
 		{ unset: '3478', check: valid.portOrNone });
 
 	pair(port, http, otherPort);
@@ -242,8 +242,32 @@ function limits(map, id) {
 		{ unset: '2000', check: valid.number(1, 20000) });
 	text(s, null, 'sessions_per_account', _('Pages of one person'), _('Signed in at the same time.'),
 		{ unset: '8', check: valid.number(1, 64) });
+	text(s, null, 'stun_rate', _('STUN requests a second'), _('From one address. 0 for no limit.'),
+		{ unset: '50', check: valid.number(1, 10000, _('A number from %d to %d, or 0 for no limit')) });
 	text(s, null, 'page_rate', _('Requests a second'), _('From one page. 0 for no limit.'),
 		{ unset: '20', check: valid.number(1, 10000, _('A number from %d to %d, or 0 for no limit')) });
+}
+
+function relaying(map, id) {
+	const s = map.section(form.NamedSection, id, 'turn', _('Relaying'),
+		_('Calls that find no other way go through this router (TURN). Only people who are signed in here can use it, and only towards the mesh and its LANs.'));
+	const number = (least, most) => valid.number(least, most, _('A number from %d to %d, or 0 for no limit'));
+
+	flag(s, null, 'enabled', _('Relay calls'), _('Without it some calls between routers that translate addresses do not connect.'), '1');
+	text(s, null, 'relays', _('Relays'), _('At the same time. A call needs one or two.'),
+		{ unset: '64', check: valid.number(1, 1024) });
+	text(s, null, 'relays_per_account', _('Relays of one person'), _('At the same time.'),
+		{ unset: '16', check: valid.number(1, 1024) });
+	text(s, null, 'rate', _('Rate'), _('Kilobits a second that all relays together may carry. 0 for no limit.'),
+		{ unset: '16000', check: number(64, 4000000) });
+	text(s, null, 'rate_per_account', _('Rate of one person'), _('Kilobits a second that the relays of one person may carry. 0 for no limit.'),
+		{ unset: '6000', check: number(64, 4000000) });
+	text(s, null, 'ports', _('Ports of relays'), _('UDP ports that the firewall must let in from the mesh.'),
+		{ unset: '49152-49407', check: valid.ports });
+	text(s, null, 'allow', _('Relay to'), _('Addresses and networks of the mesh and its LANs. This router itself is never among them.'),
+		{ list: true, unset: '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7', check: valid.network });
+	text(s, null, 'deny', _('Never relay to'), _('Addresses and networks within these that are none of the mesh.'),
+		{ list: true, unset: '', check: valid.network });
 }
 
 function peers(map) {
@@ -283,6 +307,7 @@ return view.extend({
 		federation(map, this.only('federation'));
 		discovery(map, this.only('discovery'));
 		limits(map, this.only('limits'));
+		relaying(map, this.only('turn'));
 		peers(map);
 
 		return map.render();
