@@ -68,7 +68,7 @@ pub struct Daemon {
     child: Child,
     options: Options,
     directory: PathBuf,
-    ports: [u16; 3],
+    ports: Ports,
     started: Duration,
 }
 
@@ -89,9 +89,9 @@ impl Daemon {
     /// Starts a daemon and waits until it says that it is ready.
     pub fn start(options: Options) -> Result<Self> {
         let directory = new_directory()?;
-        let ports = free_ports(options.ip())?;
+        let ports = Ports::take(options.ip())?;
         let from = Instant::now();
-        let child = launch(&options, &directory, ports)?;
+        let child = launch(&options, &directory, ports.three())?;
         let mut daemon = Self { child, options, directory, ports, started: Duration::ZERO };
         daemon.wait_ready(0)?;
         daemon.started = from.elapsed();
@@ -102,23 +102,23 @@ impl Daemon {
     pub fn restart(&mut self) -> Result {
         self.kill()?;
         let from = self.log().len();
-        self.child = launch(&self.options, &self.directory, self.ports)?;
+        self.child = launch(&self.options, &self.directory, self.ports.three())?;
         self.wait_ready(from)
     }
 
     /// Where pages and links connect.
     pub fn page(&self) -> SocketAddr {
-        (self.options.ip(), self.ports[0]).into()
+        (self.options.ip(), self.ports.three()[0]).into()
     }
 
     /// Where plain HTTP is.
     pub fn http(&self) -> SocketAddr {
-        (self.options.ip(), self.ports[1]).into()
+        (self.options.ip(), self.ports.three()[1]).into()
     }
 
     /// Where STUN answers.
     pub fn stun(&self) -> SocketAddr {
-        (self.options.ip(), self.ports[2]).into()
+        (self.options.ip(), self.ports.three()[2]).into()
     }
 
     /// From its launch with no state until it said that it serves.
@@ -221,7 +221,7 @@ impl Daemon {
         let end = Instant::now() + PATIENCE;
         loop {
             let log = self.log();
-            if log.get(from..).is_some_and(|new| new.contains("ready")) {
+            if log.get(from..).is_some_and(|new| new.contains("info: ready:")) {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait()? {
@@ -283,15 +283,40 @@ fn new_directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Three ports that nobody has now, the first and the last of them for TCP and UDP. Another process can be faster: rare,
-/// and then the daemon says so.
-fn free_ports(ip: IpAddr) -> Result<[u16; 3]> {
-    loop {
-        let (page, http) = (TcpListener::bind((ip, 0))?, TcpListener::bind((ip, 0))?);
-        let stun = UdpSocket::bind((ip, 0))?;
-        let (port, stun) = (page.local_addr()?.port(), stun.local_addr()?.port());
-        if UdpSocket::bind((ip, port)).is_ok() && TcpListener::bind((ip, stun)).is_ok() {
-            return Ok([port, http.local_addr()?.port(), stun]);
+/// Where the ports of tests begin and end: below those that the kernel gives to whoever asks for any, so that no
+/// connection of another test takes one between our look and the daemon's `bind`.
+const FIRST_PORT: u16 = 16_384;
+const LAST_PORT: u16 = 32_767;
+
+/// Four ports in a row that belong to one daemon of one test, whichever process it runs in: who listens on the
+/// first of them has the other three, from before the daemon starts until after it was killed.
+#[derive(Debug)]
+struct Ports {
+    first: u16,
+    _held: TcpListener,
+}
+
+impl Ports {
+    fn take(ip: IpAddr) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let rows = u32::from((LAST_PORT - FIRST_PORT) / 4);
+        // processes begin apart, so that they rarely ask for the same
+        let from = std::process::id().wrapping_mul(97);
+        for _ in 0..rows {
+            let row = from.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % rows;
+            let first = FIRST_PORT + row as u16 * 4;
+            let Ok(_held) = TcpListener::bind((ip, first)) else { continue };
+            let free = |port| TcpListener::bind((ip, port)).is_ok() && UdpSocket::bind((ip, port)).is_ok();
+            let ports = Self { first, _held };
+            if ports.three().into_iter().all(free) {
+                return Ok(ports);
+            }
         }
+        Err(format!("no four free ports in a row at {ip} from {FIRST_PORT} to {LAST_PORT}").into())
+    }
+
+    /// For the page, for plain HTTP, for STUN.
+    fn three(&self) -> [u16; 3] {
+        [1, 2, 3].map(|n| self.first + n)
     }
 }
