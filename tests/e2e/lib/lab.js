@@ -90,6 +90,24 @@ export class Lab {
     return JSON.parse(stdout);
   }
 
+  /** Counts a client's UDP from now on, whole IP packets: whatever its calls cost, checks and reports too. */
+  async countUdp(client) {
+    await inside(client, 'nft', `
+      table inet counted {
+        counter to { }
+        counter from { }
+        chain in { type filter hook input priority 0; policy accept; meta l4proto udp counter name "to"; }
+        chain out { type filter hook output priority 0; policy accept; meta l4proto udp counter name "from"; }
+      }`);
+  }
+
+  /** Bytes to the client and from it. */
+  async udpBytes(client) {
+    const { stdout } = await inside(client, 'nft', '-j', 'list', 'counters', 'table', 'inet', 'counted');
+    const counters = JSON.parse(stdout).nftables.flatMap(({ counter }) => counter ?? []);
+    return Object.fromEntries(counters.map(({ name, bytes }) => [name, bytes]));
+  }
+
   /** After a failed scenario: every daemon runs, every wire is whole. */
   async recover() {
     for (const node of this.nodes) {
