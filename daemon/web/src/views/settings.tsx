@@ -6,6 +6,7 @@ import { t } from "../text";
 import { CloseIcon } from "./icons";
 import { DeviceList } from "./link";
 import { Avatar, Dialog } from "./parts";
+import { PasswordSettings } from "./password";
 
 export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>; state: State; act: Actions }) {
   const [typed, setTyped] = useState(me.display);
@@ -41,6 +42,7 @@ export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>
         <dt>{t("yourDevice")}</dt><dd>{me.device}</dd>
       </dl>
       <DeviceList state={state} me={me} act={act} />
+      <PasswordSettings state={state} me={me} act={act} />
       {!state.lasting && <p class="note">{t("notLasting")}</p>}
     </Dialog>
   );
