@@ -25,15 +25,17 @@ export class Lab {
   /**
    * Builds the namespaces and starts a daemon in every node, or in those of `daemons`. Discovery by mDNS and
    * nothing else, unless `config` (UCI) says more; `routes: 'none'` leaves the routes to a routing daemon;
-   * `masquerade` are nft's flags of it.
+   * `masquerade` are nft's flags of it, `switches` are more of the lab's, `firewall` is what `set` takes, before any
+   * daemon starts. Logs go to `name`.
    */
-  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '' } = {}) {
+  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '', switches = {}, firewall, name } = {}) {
     if (!existsSync(trucad)) throw new Error(`no daemon at ${trucad}: cargo build -p trucad, or set TRUCA`);
-    const logs = path.join(out, masquerade ? `${mode}-${masquerade}` : mode);
+    const logs = path.join(out, name ?? (masquerade ? `${mode}-${masquerade}` : mode));
     rmSync(logs, { recursive: true, force: true });
     mkdirSync(logs, { recursive: true });
-    await run(lab, ['up'], { env: { ...process.env, MODE: mode, NODES: String(nodes), LAB: prefix, ROUTES: routes, MASQ: masquerade } });
-    const self = new Lab(mode, logs);
+    const self = new Lab(mode, logs, switches);
+    await self.#sh(['up'], { NODES: String(nodes), ROUTES: routes, MASQ: masquerade });
+    if (firewall) await self.set(...firewall);
     for (let i = 1; i <= nodes; i++) {
       if (!daemons || daemons.includes(i)) self.nodes.push(new Node(i, mode, logs, self.state, config));
     }
@@ -41,9 +43,10 @@ export class Lab {
     return self;
   }
 
-  constructor(mode, logs) {
+  constructor(mode, logs, switches = {}) {
     this.mode = mode;
     this.logs = logs;
+    this.switches = switches;
     this.nodes = [];
     this.state = mkdtempSync(path.join(tmpdir(), 'truca-e2e-'));
   }
@@ -76,7 +79,16 @@ export class Lab {
 
   /** A client walks to another node's LAN. */
   async move(client, node) {
-    await run(lab, ['move', client, node], { env: { ...process.env, MODE: this.mode, LAB: prefix } });
+    await this.#sh(['move', client, node]);
+  }
+
+  /** The firewalls of all nodes, or of `nodes` (`n1`), as these switches of the lab say (`INPUT: 'reject'`). */
+  async set(switches = {}, nodes = []) {
+    await this.#sh(['set', ...nodes], switches);
+  }
+
+  #sh(words, switches = {}) {
+    return run(lab, words, { env: { ...process.env, MODE: this.mode, LAB: prefix, ...this.switches, ...switches } });
   }
 
   /** After a failed scenario: every daemon runs, every wire is whole. */
@@ -154,6 +166,14 @@ class Node {
 
   status() {
     return this.ctl('status');
+  }
+
+  /** Another configuration (UCI), taken over while it runs. */
+  async configure(config) {
+    const from = readFileSync(this.log, 'utf8').length;
+    writeFileSync(this.config, config);
+    this.process.kill('SIGHUP');
+    await until(`${this.name} has another configuration`, () => readFileSync(this.log, 'utf8').slice(from), (text) => /\breloaded\b/.test(text));
   }
 
   note(text) {
