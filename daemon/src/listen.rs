@@ -5,7 +5,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     fmt,
     io::{self, ErrorKind},
     net::{IpAddr, SocketAddr},
@@ -19,6 +18,7 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
+use truca_core::sorted::Map;
 
 use crate::{
     mesh::link::{self, Links},
@@ -54,7 +54,7 @@ pub struct Shared {
     pub links: Rc<Links>,
     /// What the doors have seen.
     pub counters: Counters,
-    seats: RefCell<HashMap<IpAddr, Count>>,
+    seats: RefCell<Map<IpAddr, Count>>,
     handshakes: Semaphore,
 }
 

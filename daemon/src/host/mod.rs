@@ -8,5 +8,7 @@ pub mod identity;
 pub mod interfaces;
 pub mod log;
 pub mod store;
+#[cfg(target_env = "musl")]
+mod thread_name;
 pub mod ubus;
 pub mod uci;

@@ -3,7 +3,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::ops::{Range, RangeInclusive};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -14,6 +14,7 @@ use super::quota::{Accounts, Bucket};
 use super::request::{Code, Question, Told};
 use super::{Limits, Policy, attribute, method};
 use crate::Time;
+use crate::sorted::{Map, Set};
 use crate::stun::{self, Check, Class, Message, can_be_answered};
 
 /// The largest answer: a 420 with reason-less ERROR-CODE, UNKNOWN-ATTRIBUTES, MESSAGE-INTEGRITY, FINGERPRINT.
@@ -148,8 +149,8 @@ pub struct Server {
     pub(super) rng: SmallRng,
     /// By [`RelayId`].
     pub(super) allocations: Vec<Option<Box<Allocation>>>,
-    pub(super) clients: BTreeMap<Client, RelayId>,
-    pub(super) ports: BTreeSet<u16>,
+    pub(super) clients: Map<Client, RelayId>,
+    pub(super) ports: Set<u16>,
     pub(super) accounts: Accounts,
     pub(super) bucket: Bucket,
     closed: VecDeque<RelayId>,
@@ -168,8 +169,8 @@ impl Server {
             nonces: Nonces::new(&seed),
             rng: SmallRng::seed_from_u64(u64::from_be_bytes(low)),
             allocations: Vec::new(),
-            clients: BTreeMap::new(),
-            ports: BTreeSet::new(),
+            clients: Map::new(),
+            ports: Set::new(),
             accounts: Accounts::default(),
             closed: VecDeque::new(),
             counters: Counters::default(),
