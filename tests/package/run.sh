@@ -225,7 +225,7 @@ it "its user can write the state, and read the configuration without owning it" 
 zones() {
   local rules
   rules=$(sed -n "s/^config rule '\(truca_.*\)'/\1/p" "$root/etc/config/firewall" | sort | tr '\n' ' ')
-  [ "$rules" = "truca_lan truca_mesh_batman " ] && grep -qx "	option dest_port '3478 8080 8443 49152-49407'" "$root/etc/config/firewall" &&
+  [ "$rules" = "truca_lan truca_mesh_batman " ] && grep -qx "	option dest_port '3478 3480-3483 8080 8443 49152-49407'" "$root/etc/config/firewall" &&
     ! grep -q "instance1.data.firewall.0" "$root/procd/truca"
 }
 it "the LAN and the mesh are let in, the Internet is not" zones

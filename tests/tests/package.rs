@@ -93,6 +93,8 @@ fn the_scripts_know_the_daemons_defaults() {
         ("truca_run_dir", "node", "run_dir"),
         ("truca_mdns", "discovery", "mdns"),
         ("truca_publish", "discovery", "publish"),
+        ("truca_reflexive", "ice", "reflexive"),
+        ("truca_reflexive_ports", "ice", "reflexive_ports"),
         ("truca_turn", "turn", "enabled"),
         ("truca_relays", "turn", "ports"),
     ] {

@@ -14,6 +14,7 @@
 pub mod directory;
 pub mod discovery;
 pub mod gossip;
+pub mod ice;
 pub mod id;
 pub mod name;
 pub mod signal;

@@ -30,16 +30,23 @@ _truca_turn() {
 	config_get truca_relays "$1" ports "$truca_relays"
 }
 
+_truca_ice() {
+	config_get_bool truca_reflexive "$1" reflexive "$truca_reflexive"
+	config_get truca_reflexive_ports "$1" reflexive_ports "$truca_reflexive_ports"
+}
+
 # Reads /etc/config/truca into truca_*. A section that comes later wins, as in the daemon; what is not there
 # has the daemon's default (a test compares them).
 truca_load() {
 	truca_port=8443 truca_http_port=8080 truca_stun_port=3478
 	truca_state=/etc/truca truca_run_dir=/var/run/truca
 	truca_listen='' truca_certificate='' truca_key='' truca_mdns=1 truca_publish=1
+	truca_reflexive=1 truca_reflexive_ports=3480-3483
 	truca_turn=1 truca_relays=49152-49407
 	config_load truca
 	config_foreach _truca_node node
 	config_foreach _truca_discovery discovery
+	config_foreach _truca_ice ice
 	config_foreach _truca_turn turn
 	# What the daemon takes over only at a start
 	truca_fixed="$truca_port $truca_http_port $truca_stun_port $truca_mdns $truca_state $truca_run_dir $truca_listen"
@@ -57,6 +64,8 @@ truca_udp_ports() {
 	local ports="$truca_port"
 	if [ "$truca_stun_port" != 0 ]; then
 		ports="$ports $truca_stun_port"
+		# where clients of a masqueraded LAN are told how the mesh sees them
+		[ "$truca_reflexive" = 0 ] || ports="$ports $truca_reflexive_ports"
 		[ "$truca_turn" = 0 ] || ports="$ports $truca_relays"
 	fi
 	echo "$ports"

@@ -74,6 +74,17 @@ export class Lab {
     }
   }
 
+  /** Other rules of masquerade in every node, while all runs: nft's flags of it, or `mode` `routed` for none. */
+  async masquerade(flags, mode = this.mode) {
+    await run(lab, ['set'], { env: { ...process.env, MODE: mode, INPUT: 'drop', LAB: prefix, MASQ: flags } });
+  }
+
+  /** What STUN servers answer to one port of a client: for each, the address that it is told, or null. */
+  async mapped(client, ...servers) {
+    const { stdout } = await inside(client, process.execPath, path.join(here, 'binding.js'), ...servers);
+    return JSON.parse(stdout);
+  }
+
   /** A client walks to another node's LAN. */
   async move(client, node) {
     await run(lab, ['move', client, node], { env: { ...process.env, MODE: this.mode, LAB: prefix } });
@@ -154,6 +165,27 @@ class Node {
 
   status() {
     return this.ctl('status');
+  }
+
+  /** Until this node has decided so about what pages are told: the rows with this code. */
+  async decided(code, ms = 20_000, rows = 1) {
+    const all = await until(`${this.name} decides ${code}`, () => this.ctl('ice'),
+      ({ decisions }) => decisions.filter((row) => row.code === code).length >= rows, ms);
+    return all.decisions.filter((row) => row.code === code);
+  }
+
+  /** Reads its configuration again; `config` is another one. */
+  async reload(config) {
+    if (config !== undefined) writeFileSync(this.config, config);
+    await this.ctl('reload');
+  }
+
+  /** From now on nobody behind this router reaches another one's STUN; the router itself does. */
+  async hideRemoteStun() {
+    await inside(this.name, 'nft', `
+      table inet hidden {
+        chain across { type filter hook forward priority -10; policy accept; iifname "br-lan" udp dport 3478 counter drop; }
+      }`);
   }
 
   note(text) {

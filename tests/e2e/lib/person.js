@@ -56,6 +56,7 @@ export class Person {
     const self = new Person(context, page, node, name);
     page.on('console', (message) => self.heard.push(`${message.type()}: ${message.text()}`));
     page.on('pageerror', (error) => self.heard.push(`uncaught: ${error.stack ?? error}`));
+    page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => self.hears(payload)));
     await page.goto(node.page);
     return self;
   }
@@ -66,6 +67,20 @@ export class Person {
     this.node = node;
     this.name = name;
     this.heard = [];
+    /** The servers for finding a path that the node gave last. */
+    this.given = [];
+  }
+
+  /** What the node says over the socket. */
+  hears(payload) {
+    const [name, body] = Object.entries(JSON.parse(String(payload)))[0];
+    if (name === 'signed_in' || name === 'resumed') this.given = body.ice.flatMap(({ urls }) => urls);
+    if (name === 'ice') this.given = body.servers.flatMap(({ urls }) => urls);
+  }
+
+  /** Until the node gives this server, or does not any more. */
+  isGiven(url, given = true, ms = 10_000) {
+    return until(`${this.name} is ${given ? '' : 'not '}given ${url}`, () => this.given, (urls) => urls.includes(url) === given, ms);
   }
 
   see(hook) {

@@ -248,6 +248,15 @@ function limits(map, id) {
 		{ unset: '20', check: valid.number(1, 10000, _('A number from %d to %d, or 0 for no limit')) });
 }
 
+function paths(map, id) {
+	const s = map.section(form.NamedSection, id, 'ice', _('Direct ways'),
+		_('Behind a router that translates addresses (masquerade), a browser must know which address it has in the mesh.'));
+
+	flag(s, null, 'reflexive', _('Tell browsers of the LAN'), _('This router tells them, where it has found out that it is true. Other nodes tell them as well.'), '1');
+	text(s, null, 'reflexive_ports', _('Ports to tell them on'), _('UDP, one for each side of the mesh. The firewall must let them in from the LAN.'),
+		{ unset: '3480-3483', check: valid.ports });
+}
+
 function relaying(map, id) {
 	const s = map.section(form.NamedSection, id, 'turn', _('Relaying'),
 		_('Calls that find no other way go through this router (TURN). Only people who are signed in here can use it, and only towards the mesh and its LANs.'));
@@ -307,6 +316,7 @@ return view.extend({
 		federation(map, this.only('federation'));
 		discovery(map, this.only('discovery'));
 		limits(map, this.only('limits'));
+		paths(map, this.only('ice'));
 		relaying(map, this.only('turn'));
 		peers(map);
 
