@@ -129,6 +129,29 @@ describe("a connection", () => {
   });
 });
 
+describe("a connection in another network", () => {
+  it("looks for a new path at once, while the old one is still in use", async () => {
+    const { made, states } = await connection(true);
+    peer().become("connected");
+    offered = "turn:c";
+    made.renew();
+    expect(peer().log).toEqual(["servers turn:c", "restart"]);
+    expect(states).toEqual(["up"]);
+  });
+
+  it("does nothing before the first answer, and nothing when it is closed", async () => {
+    const made = new Connection(servers, false, nothing(), {
+      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined,
+    });
+    await made.begin(false);
+    made.renew();
+    await made.accepted(SDP);
+    made.close();
+    made.renew();
+    expect(peer().log).not.toContain("restart");
+  });
+});
+
 describe("a call", () => {
   async function calling() {
     const me = await Identity.open(memoryStore(), true);
@@ -161,6 +184,21 @@ describe("a call", () => {
     call.hangUp();
     expect(asked[asked.length - 1]).toBe("hang_up");
     expect(call.view).toMatchObject({ state: "ended", reason: "hung_up" });
+  });
+
+  it("tries other servers at once when its path is broken, and leaves one alone that is not", async () => {
+    const { call, accept } = await calling();
+    await accept();
+    await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
+    call.otherServers();
+    peer().become("connected");
+    call.otherServers();
+    expect(peer().log).not.toContain("restart");
+    peer().become("disconnected");
+    offered = "turn:d";
+    call.otherServers();
+    expect(peer().log.slice(-2)).toEqual(["servers turn:d", "restart"]);
+    call.hangUp();
   });
 
   it("ends when the other side's description is not genuine", async () => {

@@ -157,6 +157,16 @@ export class Call {
     this.connection?.revive();
   }
 
+  /** This device is in another network. */
+  moved(): void {
+    this.connection?.renew();
+  }
+
+  /** The node has other servers: its ways into the mesh changed, and a path that broke may be found by them. */
+  otherServers(): void {
+    if (this.view.state === "reconnecting") this.connection?.revive();
+  }
+
   onMessage(text: string): void {
     this.addChat({ id: ++this.chatCount, mine: false, text, state: "sent" });
   }

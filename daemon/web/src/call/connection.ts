@@ -147,6 +147,18 @@ export class Connection {
     if (this.started && !this.alive) this.restart();
   }
 
+  /** The network is another one, whatever the old path still seems to be: it stays in use until a new one is found. */
+  renew(): void {
+    if (!this.started || this.closed) return;
+    try {
+      this.pc.setConfiguration(this.configuration());
+    } catch (error) {
+      // The servers that it has may well do.
+      console.debug("servers not changed", error);
+    }
+    this.pc.restartIce?.();
+  }
+
   /** Says the unanswered offer again: the other side may never have had it. */
   repeatOffer(): void {
     if (this.started && this.pc.signalingState === "have-local-offer") this.emit();
@@ -260,13 +272,7 @@ export class Connection {
 
   private restart(): void {
     if (this.closed || this.alive) return;
-    try {
-      this.pc.setConfiguration(this.configuration());
-    } catch (error) {
-      // The servers that it has may well do.
-      console.debug("servers not changed", error);
-    }
-    this.pc.restartIce?.();
+    this.renew();
     this.restartIn(RETRY_MS);
   }
 }
