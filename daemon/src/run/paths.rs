@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use truca_core::ice::Side;
-use truca_core::ice::masquerade::{Finding, Topology};
+use truca_core::ice::masquerade::{Finding, MAX_SIDES, Topology};
 use truca_core::sorted::Map;
 
 use super::Running;
@@ -48,7 +48,9 @@ impl Running {
                 IpAddr::V4(ip) => Some(ip),
                 IpAddr::V6(_) => None,
             });
-            // in an order that does not change with who is nearest
+            // those that are looked at go on, then the nearest; in an order that does not change with who is near
+            asked.sort_by_key(|(side, _)| !self.findings.iter().any(|found| found.side == *side));
+            asked.truncate(MAX_SIDES);
             asked.sort_by_key(|(side, _)| *side);
             Topology {
                 lans: self.lans.iter().map(|(lan, _)| *lan).collect(),
