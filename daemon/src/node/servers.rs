@@ -124,14 +124,14 @@ impl<K: Keys> Node<K> {
             let body = body.filter(|b| b.stun_port > 0 && self.directory.is_checked(&Key::Node(*id)));
             let at = body.and_then(|_| Some(self.gossip.address(*id)?.ip()));
             // where it was heard; and where it says that it is, for pages of the other family
-            let others = body.into_iter().flat_map(|body| body.addresses.iter().copied());
+            let mut others = body.into_iter().flat_map(|body| body.addresses.iter().copied());
+            let usable = |ip: &IpAddr| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
             let other = at.and_then(|at| {
                 let ours = &self.settings.addresses;
-                others.into_iter().find(|ip| ip.is_ipv6() != at.is_ipv6() && !ours.contains(ip))
+                others.find(|ip| ip.is_ipv6() != at.is_ipv6() && usable(ip) && !ours.contains(ip))
             });
             let (rtt_ms, loss_pct) = self.gossip.measures(*id);
             let port = body.map_or(0, |body| body.stun_port);
-            let usable = |ip: &IpAddr| !matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
             [at, other].into_iter().flatten().filter(usable).map(move |ip| {
                 let side = self.servers.sides.get(&ip).copied();
                 (kind(ip), Candidate { server: (*id, SocketAddr::new(ip, port)), side, rtt_ms, loss_pct })

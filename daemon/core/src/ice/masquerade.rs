@@ -168,12 +168,19 @@ impl Prober {
         }
         self.topology = topology;
         if anew {
-            self.look_again(now);
+            self.begin(now);
         }
     }
 
-    /// Looks at all ways now: rules may have changed.
+    /// Looks at all ways now, since rules may have changed: what is not confirmed at once counts no more.
     pub fn look_again(&mut self, now: Time) {
+        self.begin(now);
+        for way in &mut self.ways {
+            way.silent = PATIENCE;
+        }
+    }
+
+    fn begin(&mut self, now: Time) {
         for at in 0..self.ways.len() {
             let round = self.ways[at].round.take();
             self.close(round);

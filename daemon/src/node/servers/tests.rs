@@ -9,6 +9,8 @@ use crate::event::{LinkId, PageId, PageOut};
 use crate::fuzz::bench::{BenchKeys, OTHER, address, drain, id, node, node_record, sign_in};
 use crate::node::Output;
 use crate::node::admin::{self, Arguments};
+use truca_core::directory::record::{self, Record};
+use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{Frame, VERSION};
 
 const NOW: Time = Time::ZERO;
@@ -113,6 +115,14 @@ fn a_page_of_the_other_family_and_one_on_loopback_are_given_nothing_that_they_ca
     assert_eq!(stun(&mut node, "fd00::1", "fd00::99"), ["[fd00::1]:3478"]);
     assert_eq!(stun(&mut node, "127.0.0.1", "127.0.0.1"), ["127.0.0.1:3478"]);
     assert_eq!(stun(&mut node, "10.0.0.1", "10.0.0.99").len(), 3);
+    // one of the others has an address of the other family too
+    let keys = BenchKeys(3);
+    let mut record = node.directory.node(&id(3)).unwrap().clone();
+    record.body.addresses.extend([ip("fe80::3"), ip("fd00::3")]);
+    record.body.counter += 1;
+    record.signature = Bytes(keys.sign(&record::Node::to_sign(&record.body)));
+    assert!(node.learn(NOW, &Record::Node(record).encode()));
+    assert_eq!(stun(&mut node, "fd00::1", "fd00::99"), ["[fd00::1]:3478", "[fd00::3]:3478"]);
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn a_masquerade_that_comes_or_goes_is_noticed_within_a_minute() {
 }
 
 #[test]
-fn a_moment_of_silence_takes_nothing_back_but_a_long_one_does() {
+fn a_moment_of_silence_takes_nothing_back_but_a_long_one_and_one_after_a_reload_do() {
     let mut rig = Rig::new(keeps);
     let known = rig.verdicts();
     rig.rules = silent;
@@ -193,6 +193,12 @@ fn a_moment_of_silence_takes_nothing_back_but_a_long_one_does() {
     assert_eq!((rig.verdicts(), rig.changes), (known, 3), "nobody heard of it");
     rig.rules = silent;
     rig.run(PERIOD * 2);
+    assert_eq!(rig.verdicts(), [Verdict::Silent; 2]);
+    // nor does one when the owner says that rules are others
+    let mut rig = Rig::new(keeps);
+    rig.rules = silent;
+    rig.prober.look_again(rig.now);
+    rig.run(Duration::from_secs(8));
     assert_eq!(rig.verdicts(), [Verdict::Silent; 2]);
 }
 
