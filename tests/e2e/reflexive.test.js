@@ -86,7 +86,7 @@ describe("two routers that masquerade, whose clients reach no STUN but their own
 
   scene('switched off by the owner, the same call finds no way', async () => {
     for (const node of lab.nodes) {
-      await node.reload(OFF);
+      await node.configure(OFF);
       await node.decided('reflexive_off');
     }
     for (const person of [anna, carla]) await person.isGiven('stun:192.168.1.1:3480', false);

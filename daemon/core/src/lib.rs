@@ -7,7 +7,7 @@
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
 //! Binding requests, [`turn`] relays for those whom no other path reaches, [`ice`] says what helps a page through NAT,
-//! [`discovery`] knows which addresses to
+//! [`scram`] checks passwords, [`discovery`] knows which addresses to
 //! try, [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings people, [`ubus`] speaks
 //! with OpenWrt's bus. [`directory`], [`gossip`], [`signal`] and [`turn`] never import one another: the daemon's
 //! node moves events between them.
@@ -18,6 +18,7 @@ pub mod gossip;
 pub mod ice;
 pub mod id;
 pub mod name;
+pub mod scram;
 pub mod signal;
 pub mod sorted;
 pub mod stun;

@@ -19,6 +19,10 @@ impl Running {
     /// since the firewall may be another one.
     pub(super) fn look_at_paths(&mut self, again: bool) {
         let now = self.now();
+        if self.config.listen.iter().all(IpAddr::is_loopback) {
+            // all on one machine: no LAN, and one side
+            return self.node.set_ways(now, Some(Vec::new()));
+        }
         let mut sides: Map<IpAddr, Side> = Map::new();
         let mut asked: Vec<(Side, Vec<SocketAddr>)> = Vec::new();
         let mut mesh = Vec::new();
