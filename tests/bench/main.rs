@@ -178,6 +178,7 @@ async fn main() -> Result {
         report.add(INSTRUCTIONS, "page_load", costs.page_load);
         report.add(INSTRUCTIONS, "sign_in", costs.sign_in);
         report.add(INSTRUCTIONS, "relay_message", costs.relay_message);
+        report.add(INSTRUCTIONS, "join_city", costs.join_city);
     }
     report.close(&PAIRS, &target)?;
     if wanted("gossip") {
