@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
+use rustls::sign::CertifiedKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -169,6 +170,8 @@ struct Running {
     overrides: Overrides,
     /// The addresses that are listened on.
     listening: Set<IpAddr>,
+    /// The host of the owner's certificate, which browsers may trust.
+    trusted: Option<String>,
     /// What is wrong now: a stable word, and what the system says.
     troubles: Map<&'static str, String>,
 }
@@ -198,7 +201,8 @@ impl Running {
         let tls = Rc::new(Tls::new(&own, &page)?);
         let site = Rc::new(Site::new(events.clone(), config.port, fingerprint.clone()));
         let link_wing = Rc::new(Links::new(events.clone(), tls.clone()));
-        let doors = Rc::new(listen::Shared::new(tls, site, link_wing));
+        let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(ice::random()));
+        let doors = Rc::new(listen::Shared::new(tls, site, link_wing, ice.clone()));
 
         let sources = Sources::start(&plan(&config, overrides, id), events.clone());
         let ear = sources.ear(Source::Mdns);
@@ -213,10 +217,10 @@ impl Running {
             None => None,
         };
         let saved = store::load(&config.state);
-        let node = Node::new(Time::ZERO, identity, settings(&config)?, saved);
-        let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(ice::random()));
         let answers = Answers::new(ice.clone(), config.limits.stun_rate, u64::from_be_bytes(ice::random()));
         let watch = Watch::start(start, events.clone());
+        let trusted = host_of(&config, &page);
+        let node = Node::new(Time::ZERO, identity, settings(&config, trusted.clone())?, saved);
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
             start,
@@ -242,6 +246,7 @@ impl Running {
             overrides: overrides.clone(),
             listening: Set::new(),
             troubles,
+            trusted,
             config,
         };
         running.listen()?;
@@ -446,7 +451,7 @@ impl Running {
         if let Some(failed) = self.mdns.as_ref().map(Mdns::failed) {
             self.trouble("no_mdns", failed);
         }
-        if let Ok(settings) = settings(&self.config) {
+        if let Ok(settings) = settings(&self.config, self.trusted.clone()) {
             self.node.set_settings(now, settings);
         }
         for Peer { host, port, id } in self.config.peers.iter().cloned() {
@@ -494,6 +499,7 @@ impl Running {
         if let Some((chain, key)) = &config.certificate {
             let page = certificate::load(chain, key).map_err(|error| error.to_string()).and_then(|page| {
                 self.doors.tls.set_page(&page).map_err(|error| error.to_string())?;
+                self.trusted = host_of(&config, &page);
                 page.end_entity_cert()
                     .map(|leaf| certificate::fingerprint(leaf))
                     .map_err(|error| error.to_string())
@@ -584,13 +590,21 @@ fn send<Id: Ord + Copy, T: Weigh>(
     }
 }
 
-fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
+/// The host for which browsers trust our certificate: never with the node's own, which no browser knows.
+fn host_of(config: &Config, page: &CertifiedKey) -> Option<String> {
+    config.certificate.as_ref()?;
+    let named = || certificate::host(page.end_entity_cert().ok()?).map(str::to_owned);
+    config.community_host.clone().or_else(named)
+}
+
+fn settings(config: &Config, trusted: Option<String>) -> Result<Settings, Box<dyn Error>> {
     let peer = |peer: &Peer| Some((SocketAddr::new(peer.host.parse().ok()?, peer.port), peer.id));
     Ok(Settings {
         name: config.name.parse()?,
         addresses: interfaces::addresses(&config.addresses, &config.listen),
         port: config.port,
         stun_port: config.stun_port,
+        trusted,
         peers: config.peers.iter().filter_map(peer).collect(),
         max_sessions: config.limits.sessions as usize,
         max_sessions_per_account: config.limits.sessions_per_account as usize,

@@ -261,6 +261,7 @@ impl Mesh {
             addresses: vec![at.ip()],
             port: at.port(),
             stun_port: 3478,
+            trusted: None,
             peers: peers.iter().map(|peer| (address(*peer), None)).collect(),
             max_sessions: 512,
             max_sessions_per_account: 8,

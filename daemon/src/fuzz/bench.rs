@@ -137,6 +137,7 @@ pub(crate) fn node() -> Node<BenchKeys> {
         addresses: vec![address(OWN).ip()],
         port: address(OWN).port(),
         stun_port: 3478,
+        trusted: None,
         peers: Vec::new(),
         max_sessions: 4,
         max_sessions_per_account: 2,

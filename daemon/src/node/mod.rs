@@ -91,6 +91,8 @@ pub struct Settings {
     pub port: u16,
     /// STUN; 0 for none.
     pub stun_port: u16,
+    /// The host for which browsers trust the page's certificate: they can be relayed for over TLS there.
+    pub trusted: Option<String>,
     /// Nodes to try, always, and whom to expect there.
     pub peers: Vec<(SocketAddr, Option<NodeId>)>,
     /// Most sessions.
@@ -386,6 +388,10 @@ impl<K: Keys> Node<K> {
         let settings = Settings { admission: self.settings.admission.clone(), ..settings };
         let changed = (&settings.name, &settings.addresses, settings.port, settings.stun_port)
             != (&self.settings.name, &self.settings.addresses, self.settings.port, self.settings.stun_port);
+        if settings.trusted != self.settings.trusted {
+            self.turn_grants = self.turn_grants.wrapping_add(1);
+            self.windows_soon(now);
+        }
         self.settings = settings;
         if changed {
             self.renew_record(now, self.record.body.counter);

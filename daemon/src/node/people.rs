@@ -183,8 +183,11 @@ impl<K: Keys> Node<K> {
             let hash = ring::digest::digest(&ring::digest::SHA256, account.to_string().as_bytes());
             let tag = hash.as_ref().iter().take(8).fold(0, |tag, byte| tag << 8 | u64::from(*byte));
             let (user, password) = secrets.grant(session.0, tag);
-            let urls = ["udp", "tcp"].map(|by| format!("turn:{own}?transport={by}"));
-            servers.push(server(urls.into(), Some(user), Some(password)));
+            let mut urls = ["udp", "tcp"].map(|by| format!("turn:{own}?transport={by}")).to_vec();
+            // a browser asks nobody whether to trust a certificate here
+            let trusted = self.settings.trusted.as_ref();
+            urls.extend(trusted.map(|host| format!("turns:{host}:{}?transport=tcp", self.settings.port)));
+            servers.push(server(urls, Some(user), Some(password)));
         }
         servers
     }

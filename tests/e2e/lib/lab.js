@@ -264,6 +264,15 @@ class Node {
       }`);
   }
 
+  /** From now on a zone that lets its LAN reach nothing but the page: no UDP, no other port, nobody else. */
+  async blockAllButPage() {
+    await inside(this.name, 'nft', `
+      table inet zone {
+        chain in { type filter hook input priority -10; policy accept; iifname "br-lan" tcp dport != 8443 counter drop; iifname "br-lan" meta l4proto != tcp counter drop; }
+        chain across { type filter hook forward priority -10; policy accept; iifname "br-lan" counter drop; }
+      }`);
+  }
+
   async unblockUdp() {
     await inside(this.name, 'nft', 'delete table inet zone');
   }
