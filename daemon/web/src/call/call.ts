@@ -356,9 +356,9 @@ export class Call {
     const { camera, mine, theirs } = this.view;
     this.adapter.look(stats.at, stats, camera && !mine.save && !theirs.save);
     this.steer();
-    const line = lineBetween(before, stats);
+    const line = before === stats ? null : lineBetween(before, stats);
     const paused = this.view.mine.weak || theirs.weak;
-    this.change({ stats, line, quality: paused ? "poor" : quality(line, stats.roundTripMs) });
+    this.change({ stats, line, quality: paused ? "poor" : line && quality(line, stats.roundTripMs) });
   }
 
   /** Sends what the line carries and both people want, and says why when that is no picture. */

@@ -67,13 +67,14 @@ describe("numbers of a call", () => {
 });
 
 describe("little sound", () => {
-  const sdp = "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=ptime:20\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=fmtp:96 x=1\r\n";
+  const sdp = "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\na=rtcp-fb:111 transport-cc\r\na=ptime:20\r\na=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\na=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=fmtp:96 x=1\r\n";
 
   it("is asked for in the description, and nothing else in it changes", () => {
     const thin = thinAudio(sdp);
-    expect(thin).toContain("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1;maxaveragebitrate=12000\r\na=ptime:60\r\na=rtpmap:63");
+    expect(thin).toContain("a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1;maxaveragebitrate=12000\r\na=ptime:60\r\na=rtcp-fb:111 transport-cc\r\na=rtpmap:63");
     expect(thin.replace(/^a=(fmtp:111|ptime).*\r\n/gm, "")).toBe(sdp.replace(/^a=(fmtp:111|ptime).*\r\n/gm, ""));
     expect(thinAudio(thin)).toBe(thin);
+    expect(thinAudio(sdp, true)).toBe(thin.replace("=12000", "=14000").replace("a=rtcp-fb:111 transport-cc\r\n", "").replace(/a=extmap:3.*\r\n/, ""));
   });
 
   it("is asked for where the browser had no wish at all", () => {
