@@ -21,18 +21,18 @@ export function pausedWords(call: CallView): string | null {
 }
 
 export function LineSheet({ call, state, act, close }: { call: CallView; state: State; act: Actions; close: () => void }) {
-  const { quality, line, stats } = call;
+  const { quality, line, stats, mine, theirs } = call;
   const { pair } = stats;
   const ms = (value: number | null) => (value === null ? "–" : t("factMs", { ms: Math.round(value) }));
-  const percent = (share: number) => (share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0);
+  const percent = (share: number) => (share * 100).toFixed(share > 0 && share < 0.01 ? 1 : 0);
   const both = (words: Key, down: string | number, up: string | number) => t(words, { down, up });
   const facts: [Key, string][] = [
     ["factTrip", ms(stats.roundTripMs)],
     ["factJitter", ms(stats.jitterMs)],
     ["factLost", line ? both("factLostBoth", percent(line.lostIn), percent(line.lostOut)) : "–"],
     ["factRate", line ? both("factRateBoth", Math.round(line.down), Math.round(line.up)) : "–"],
-    ["factIn", picture(call.remoteVideo ? stats.pictureIn : null)],
-    ["factOut", picture(call.camera && !call.mine.weak && !call.mine.save ? stats.pictureOut : null)],
+    ["factIn", picture(call.remoteVideo && !theirs.weak && !theirs.save && !mine.save ? stats.pictureIn : null)],
+    ["factOut", picture(call.camera && !mine.weak && !mine.save && !theirs.save ? stats.pictureOut : null)],
     ["factCodecs", stats.codecs.join(", ") || "–"],
     ["factPath", pair ? t(PATH[pathOf(pair)], { node: state.node, other: call.from }) : "–"],
   ];
