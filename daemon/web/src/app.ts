@@ -97,9 +97,25 @@ export class App implements Actions {
     void this.devices.find(text);
   }
 
-  linkAs(person: Person | null): void {
-    if (person) void this.devices.choose(person);
-    else this.devices.open();
+  linkAs(person: Person): void {
+    this.devices.pick(person);
+  }
+
+  linkBy(way: "device" | "password", person: Person): void {
+    if (way === "device") void this.devices.choose(person);
+    else this.devices.passwords.open(person);
+  }
+
+  linkPassword(typed: string): void {
+    void this.devices.passwords.come(typed);
+  }
+
+  setPassword(typed: string | null): Promise<string | null> {
+    return this.devices.passwords.set(typed);
+  }
+
+  addedKnown(): void {
+    void this.devices.known();
   }
 
   askedShow(): void {
@@ -216,6 +232,7 @@ export class App implements Actions {
         this.store.set({ me: { address, display, device }, page: "home", signingIn: false, nameProblem: null });
         this.keepProfile(address, display);
         this.calls.newSession();
+        void this.devices.list();
       },
       refused: (error) => {
         const { me } = this.store.state;
@@ -255,6 +272,9 @@ export class App implements Actions {
       case "link_shown":
       case "link_opened":
       case "link_ended":
+      case "link_salt":
+      case "link_proved":
+      case "account_changed":
         return void this.devices.onMessage(message);
       default:
         return this.calls.onMessage(message);

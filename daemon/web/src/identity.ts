@@ -76,6 +76,17 @@ export class Identity implements Signer {
     return this.store.set(name, value);
   }
 
+  /** Which of the account's own devices this one was not told of yet. Of an account that is new here, none. */
+  async unknownDevices(address: string, devices: readonly string[]): Promise<string[]> {
+    const known = await this.store.update<string[]>("own:" + address, (old) => old ?? [...devices]);
+    return devices.filter((one) => !known.includes(one));
+  }
+
+  /** The person has seen these. */
+  async knowDevices(address: string, devices: readonly string[]): Promise<void> {
+    await this.store.update<string[]>("own:" + address, (old) => [...new Set([...(old ?? []), ...devices])]);
+  }
+
   async checkPin(address: string, device: string): Promise<PinVerdict> {
     const known = (await this.store.get<string[]>("pin:" + address)) ?? [];
     if (known.length === 0) return "first";

@@ -7,6 +7,7 @@ import { SaveSwitch } from "./details";
 import { CloseIcon } from "./icons";
 import { DeviceList } from "./link";
 import { Avatar, Dialog, Switch } from "./parts";
+import { PasswordSettings } from "./password";
 
 export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>; state: State; act: Actions }) {
   const [typed, setTyped] = useState(me.display);
@@ -40,6 +41,7 @@ export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>
         <dt>{t("yourDevice")}</dt><dd>{me.device}</dd>
       </dl>
       <DeviceList state={state} me={me} act={act} />
+      <PasswordSettings state={state} me={me} act={act} />
       {!state.lasting && <p class="note">{t("notLasting")}</p>}
     </Dialog>
   );
