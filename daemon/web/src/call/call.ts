@@ -248,6 +248,8 @@ export class Call {
       up: () => this.up(),
       down: () => this.down(),
       heard: (theirs) => {
+        const { save, weak } = this.view.theirs;
+        if (theirs.save === save && theirs.weak === weak) return;
         this.change({ theirs });
         this.steer();
       },

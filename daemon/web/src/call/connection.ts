@@ -43,6 +43,7 @@ export class Connection {
   readonly channel: Channel;
   private sending: Sending = { step: STEPS[0] ?? null, thin: false, wantThin: false };
   private limits: Promise<void> = Promise.resolve();
+  private readonly unlimited = new Set<RTCRtpSender>();
   private making = false;
   /** An offer is due as soon as one can be made. */
   private due = false;
@@ -209,7 +210,10 @@ export class Connection {
 
   /** Sound before pictures, and no more pictures than the line can carry. One after the other: a sender has one set. */
   private limit(sender: RTCRtpSender, kind: string): void {
+    if (this.unlimited.has(sender)) return;
+    this.unlimited.add(sender);
     this.limits = this.limits.then(async () => {
+      this.unlimited.delete(sender);
       const parameters = sender.getParameters();
       const encoding = parameters.encodings?.[0];
       if (!encoding) return;
