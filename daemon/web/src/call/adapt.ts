@@ -85,7 +85,7 @@ export class Adapter {
 
   /** One look at the line, about every second. `picture` says whether there is one to send. */
   look(now: number, stats: CallStats, picture: boolean): Plan {
-    this.started ??= this.changedAt = now;
+    if (this.started === null) this.started = this.changedAt = now;
     this.measureTrip(stats.roundTripMs);
     if (now - this.changedAt < SETTLE_MS) this.recent = [];
     const before = this.recent[0];
@@ -108,6 +108,12 @@ export class Adapter {
       this.trialUntil = now + TRIAL_MS;
     }
     return this.plan;
+  }
+
+  /** What was known of the old way says nothing about this one. */
+  newPath(): void {
+    this.started = this.shortest = null;
+    this.recent = [];
   }
 
   private down(now: number, available: number | null, picture: boolean): void {

@@ -332,6 +332,7 @@ export class Call {
 
   private down(): void {
     this.looks = [];
+    this.adapter.newPath();
     this.change({ state: "reconnecting", quality: null, line: null });
     this.env.broken();
     this.limitTo(DEAD_MS);

@@ -60,9 +60,8 @@ describe("numbers of a call", () => {
     const path = (local: string, remote: string) => pathOf({ local, remote, relay: null });
     expect(path("host", "host")).toBe("direct");
     expect(path("host", "srflx")).toBe("reflexive");
-    expect(path("relay", "prflx")).toBe("relayHere");
-    expect(path("srflx", "relay")).toBe("relayThere");
-    expect(path("relay", "relay")).toBe("relayBoth");
+    expect(path("relay", "prflx")).toBe("relayed");
+    expect(path("srflx", "relay")).toBe("relayed");
   });
 });
 

@@ -160,9 +160,8 @@ export function quality(line: Line, roundTripMs: number | null): Quality {
   return lost > 0.02 || trip > 300 ? "fair" : "good";
 }
 
-/** What carries the call, for words: `relay` says on whose side. */
-export function pathOf({ local, remote }: Pair): "direct" | "reflexive" | "relayHere" | "relayThere" | "relayBoth" {
-  if (local === "relay") return remote === "relay" ? "relayBoth" : "relayHere";
-  if (remote === "relay") return "relayThere";
+/** What carries the call, for words. */
+export function pathOf({ local, remote }: Pair): "direct" | "reflexive" | "relayed" {
+  if (local === "relay" || remote === "relay") return "relayed";
   return local === "host" && remote === "host" ? "direct" : "reflexive";
 }
