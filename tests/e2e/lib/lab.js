@@ -26,16 +26,17 @@ export class Lab {
   /**
    * Builds the namespaces and starts a daemon in every node, or in those of `daemons`. Discovery by mDNS and
    * nothing else, unless `config` (UCI) says more; `routes: 'none'` leaves the routes to a routing daemon;
-   * `masquerade` are nft's flags of it; `shaped` is the number of a link that can be bad.
+   * `masquerade` are nft's flags of it, `switches` are more of the lab's, `firewall` is what `set` takes, before any
+   * daemon starts; `shaped` is the number of a link that can be bad. Logs go to `name`.
    */
-  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '', shaped = '' } = {}) {
+  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '', switches = {}, firewall, shaped = '', name } = {}) {
     if (!existsSync(trucad)) throw new Error(`no daemon at ${trucad}: cargo build -p trucad, or set TRUCA`);
-    const logs = path.join(out, [mode, masquerade, shaped && 'shaped'].filter(Boolean).join('-'));
+    const logs = path.join(out, name ?? [mode, masquerade, shaped && 'shaped'].filter(Boolean).join('-'));
     rmSync(logs, { recursive: true, force: true });
     mkdirSync(logs, { recursive: true });
-    const how = { MODE: mode, NODES: String(nodes), LAB: prefix, ROUTES: routes, MASQ: masquerade, SHAPED: String(shaped), SHAPER: shaper };
-    await run(lab, ['up'], { env: { ...process.env, ...how } });
-    const self = new Lab(mode, logs);
+    const self = new Lab(mode, logs, switches);
+    await self.#sh(['up'], { NODES: String(nodes), ROUTES: routes, MASQ: masquerade, SHAPED: String(shaped), SHAPER: shaper });
+    if (firewall) await self.set(...firewall);
     for (let i = 1; i <= nodes; i++) {
       if (!daemons || daemons.includes(i)) self.nodes.push(new Node(i, mode, logs, self.state, config));
     }
@@ -43,9 +44,10 @@ export class Lab {
     return self;
   }
 
-  constructor(mode, logs) {
+  constructor(mode, logs, switches = {}) {
     this.mode = mode;
     this.logs = logs;
+    this.switches = switches;
     this.nodes = [];
     this.state = mkdtempSync(path.join(tmpdir(), 'truca-e2e-'));
   }
@@ -78,7 +80,16 @@ export class Lab {
 
   /** A client walks to another node's LAN. */
   async move(client, node) {
-    await run(lab, ['move', client, node], { env: { ...process.env, MODE: this.mode, LAB: prefix } });
+    await this.#sh(['move', client, node]);
+  }
+
+  /** The firewalls of all nodes, or of `nodes` (`n1`), as these switches of the lab say (`INPUT: 'reject'`). */
+  async set(switches = {}, nodes = []) {
+    await this.#sh(['set', ...nodes], switches);
+  }
+
+  #sh(words, switches = {}) {
+    return run(lab, words, { env: { ...process.env, MODE: this.mode, LAB: prefix, ...this.switches, ...switches } });
   }
 
   /**
@@ -183,6 +194,14 @@ class Node {
 
   status() {
     return this.ctl('status');
+  }
+
+  /** Another configuration (UCI), taken over while it runs. */
+  async configure(config) {
+    const from = readFileSync(this.log, 'utf8').length;
+    writeFileSync(this.config, config);
+    this.process.kill('SIGHUP');
+    await until(`${this.name} has another configuration`, () => readFileSync(this.log, 'utf8').slice(from), (text) => /\breloaded\b/.test(text));
   }
 
   note(text) {
