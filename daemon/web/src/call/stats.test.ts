@@ -10,7 +10,7 @@ const report = (remote: Record<string, unknown>) => [
   { id: "a", type: "inbound-rtp", kind: "audio", codecId: "c", packetsReceived: 50, packetsLost: 1, totalSamplesReceived: 48000, concealedSamples: 960, jitter: 0.01 },
   { id: "v", type: "inbound-rtp", kind: "video", packetsReceived: 9, framesDecoded: 7, framesReceived: 8, frameWidth: 320, frameHeight: 240, framesPerSecond: 10 },
   { id: "o", type: "outbound-rtp", kind: "audio", codecId: "c", packetsSent: 100, timestamp: 5_000 },
-  { id: "f", type: "remote-inbound-rtp", kind: "audio", packetsLost: 4 },
+  { id: "f", type: "remote-inbound-rtp", kind: "audio", packetsLost: 4, roundTripTime: 0.03 },
   { id: "t", type: "transport", selectedCandidatePairId: "p" },
   { id: "p", type: "candidate-pair", localCandidateId: "l", remoteCandidateId: "r", currentRoundTripTime: 0.02, bytesSent: 1_000, packetsSent: 10, bytesReceived: 50, availableOutgoingBitrate: 300_000 },
   { id: "l", type: "local-candidate", candidateType: "relay", relayProtocol: "tcp" },
@@ -26,6 +26,11 @@ describe("numbers of a call", () => {
       pictureIn: { width: 320, height: 240, rate: 10 }, pictureOut: null,
     });
     expect(stats.pair).toEqual({ local: "relay", remote: "host", relay: "tcp" });
+  });
+
+  it("take the round trip from the other side's reports where the path has none", () => {
+    const entries = report({ candidateType: "host" }).map((entry) => ({ ...entry, currentRoundTripTime: undefined }));
+    expect(readStats(entries).roundTripMs).toBe(30);
   });
 
   it("name the other side's candidate as it was told, not as a check met it", () => {
