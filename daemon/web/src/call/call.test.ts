@@ -90,6 +90,32 @@ describe("a connection", () => {
     expect(said).toEqual(["offer", "offer"]);
   });
 
+  it("asks for another form of sound in an offer of its own, after the one under way", async () => {
+    const { made, said } = await connection(false);
+    const sending = { step: null, thin: false, wantThin: false };
+    made.shape(sending);
+    expect(said).toEqual([]);
+    made.shape({ ...sending, wantThin: true });
+    await tick();
+    expect(said).toEqual(["offer"]);
+    made.shape(sending);
+    await tick();
+    expect(said).toEqual(["offer"]);
+    await made.describe("answer", SDP);
+    await tick();
+    expect(said).toEqual(["offer", "offer"]);
+  });
+
+  it("has said what it wants when it answers instead", async () => {
+    const { made, said } = await connection(true);
+    peer().onnegotiationneeded?.();
+    await tick();
+    made.shape({ step: null, thin: true, wantThin: false });
+    await made.describe("offer", SDP);
+    await tick();
+    expect(said).toEqual(["offer", "answer"]);
+  });
+
   it("restarts ICE at once when it failed, and again while it stays dead", async () => {
     const { states } = await connection(false);
     vi.useFakeTimers();
@@ -154,13 +180,13 @@ describe("a connection in another network", () => {
 });
 
 describe("a call", () => {
-  async function calling() {
+  async function calling(saves = false) {
     const me = await Identity.open(memoryStore(), true);
     const pep = await Identity.open(memoryStore(), true);
     const by: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
     const asked: string[] = [];
     const ask = async (name: string) => void asked.push(name);
-    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => false, changed: () => undefined, broken: () => undefined },
+    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => saves, changed: () => undefined, broken: () => undefined },
       { address: "pep@x", display: "Pep", from: "torre" }, "audio", true);
     await call.invite(nothing());
     await vi.waitFor(() => expect(asked).toContain("invite"));
@@ -200,6 +226,24 @@ describe("a call", () => {
     call.otherServers();
     expect(peer().log.slice(-2)).toEqual(["servers turn:d", "restart"]);
     call.hangUp();
+  });
+
+  it("tells the other page about saving data as soon as it can, and each change once", async () => {
+    const { call } = await calling(true);
+    const { channel } = peer();
+    expect(channel.sent).toEqual([]);
+    channel.open();
+    call.saveData(true);
+    call.saveData(false);
+    expect(channel.sent).toEqual(['{"save":true,"weak":false}', '{"save":false,"weak":false}']);
+  });
+
+  it("hears why the other side sends no picture", async () => {
+    const { call } = await calling();
+    peer().channel.onmessage?.({ data: '{"weak":true}' });
+    expect(call.view.theirs).toEqual({ save: false, weak: true });
+    peer().channel.onmessage?.({ data: "no word" });
+    expect(call.view.theirs).toEqual({ save: false, weak: true });
   });
 
   it("ends when the other side's description is not genuine", async () => {

@@ -258,6 +258,8 @@ export class Call {
       up: () => this.up(),
       down: () => this.down(),
       heard: (theirs) => {
+        const { save, weak } = this.view.theirs;
+        if (theirs.save === save && theirs.weak === weak) return;
         this.change({ theirs });
         this.steer();
       },
@@ -340,6 +342,7 @@ export class Call {
 
   private down(): void {
     this.looks = [];
+    this.adapter.newPath();
     this.change({ state: "reconnecting", quality: null, line: null });
     this.env.broken();
     this.limitTo(DEAD_MS);
@@ -366,9 +369,9 @@ export class Call {
     const { camera, mine, theirs } = this.view;
     this.adapter.look(stats.at, stats, camera && !mine.save && !theirs.save);
     this.steer();
-    const line = lineBetween(before, stats);
+    const line = before === stats ? null : lineBetween(before, stats);
     const paused = this.view.mine.weak || theirs.weak;
-    this.change({ stats, line, quality: paused ? "poor" : quality(line, stats.roundTripMs) });
+    this.change({ stats, line, quality: paused ? "poor" : line && quality(line, stats.roundTripMs) });
   }
 
   /** Sends what the line carries and both people want, and says why when that is no picture. */

@@ -43,6 +43,7 @@ export class Connection {
   readonly channel: Channel;
   private sending: Sending = { step: STEPS[0] ?? null, thin: false, wantThin: false };
   private limits: Promise<void> = Promise.resolve();
+  private readonly unlimited = new Set<RTCRtpSender>();
   private making = false;
   /** An offer is due as soon as one can be made. */
   private due = false;
@@ -133,9 +134,7 @@ export class Connection {
   shape(sending: Sending): void {
     const old = this.sending;
     this.sending = sending;
-    if (sending.step !== old.step) {
-      for (const { sender, receiver } of this.pc.getTransceivers()) if (receiver.track.kind === "video") this.limit(sender, "video");
-    }
+    if (sending.step !== old.step) this.limitVideo();
     if (this.started && (sending.thin !== old.thin || sending.wantThin !== old.wantThin)) void this.offer();
   }
 
@@ -217,9 +216,16 @@ export class Connection {
     this.limit(transceiver.sender, track.kind);
   }
 
+  private limitVideo(): void {
+    for (const { sender, receiver } of this.pc.getTransceivers()) if (receiver.track.kind === "video") this.limit(sender, "video");
+  }
+
   /** Sound before pictures, and no more pictures than the line can carry. One after the other: a sender has one set. */
   private limit(sender: RTCRtpSender, kind: string): void {
+    if (this.unlimited.has(sender)) return;
+    this.unlimited.add(sender);
     this.limits = this.limits.then(async () => {
+      this.unlimited.delete(sender);
       const parameters = sender.getParameters();
       const encoding = parameters.encodings?.[0];
       if (!encoding) return;
@@ -260,12 +266,14 @@ export class Connection {
     await this.take(kind, sdp);
     await this.flush();
     this.tellRemote();
+    this.limitVideo(); // a browser may have made its sender anew
     if (kind === "answer" && this.due) void this.offer();
   }
 
   /** What the other side wants to hear, and less where the line carries less. */
   private take(kind: DescriptionKind, sdp: string): Promise<void> {
-    return this.pc.setRemoteDescription({ type: kind, sdp: this.sending.thin ? thinAudio(sdp) : sdp });
+    const { thin, wantThin } = this.sending;
+    return this.pc.setRemoteDescription({ type: kind, sdp: thin ? thinAudio(sdp, wantThin) : sdp });
   }
 
   private async flush(): Promise<void> {
@@ -278,7 +286,7 @@ export class Connection {
     const description = this.pc.localDescription;
     if (this.closed || !description) return;
     const { type, sdp } = description;
-    this.events.description(type as DescriptionKind, this.sending.wantThin ? thinAudio(sdp) : sdp);
+    this.events.description(type as DescriptionKind, this.sending.wantThin ? thinAudio(sdp, true) : sdp);
   }
 
   private tellRemote(): void {
