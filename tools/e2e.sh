@@ -1,6 +1,6 @@
 #!/bin/bash
 # `make e2e`: real daemons and real browsers across a mesh of namespaces. E2E=routed, nat,
-# turn, discovery or anywhere runs one part.
+# turn, matrix, discovery or anywhere runs one part.
 #
 # It needs root and a few Debian packages, which it installs when it can. What is missing is named, and the
 # run fails: a proof that was not made must not look like one. SKIP_E2E=1 leaves it out, and says so.
@@ -63,7 +63,7 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   npm ci --no-audit --no-fund --silent
 fi
 case ${E2E:-all} in
-  all) npm test --silent -- routed.test.js nat.test.js turn.test.js discovery.test.js anywhere.test.js ;;
-  routed | nat | turn | discovery | anywhere) npm test --silent -- "$E2E.test.js" ;;
-  *) echo "e2e: E2E is routed, nat, turn, discovery or anywhere, not '$E2E'" >&2; exit 2 ;;
+  all) npm test --silent -- routed.test.js nat.test.js turn.test.js matrix.test.js discovery.test.js anywhere.test.js ;;
+  routed | nat | turn | matrix | discovery | anywhere) npm test --silent -- "$E2E.test.js" ;;
+  *) echo "e2e: E2E is routed, nat, turn, matrix, discovery or anywhere, not '$E2E'" >&2; exit 2 ;;
 esac

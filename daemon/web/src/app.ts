@@ -33,14 +33,14 @@ export class App implements Actions {
     this.wire = new Wire({ ...env, signer: identity }, this.wireEvents());
     this.devices = new Devices(store, this.wire, identity, (profile) => this.signIn(profile), (text) => this.toast(text));
     const ask: Wire["request"] = (name, body) => this.wire.request(name, body);
-    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.servers(), broken: () => this.wire.nudge() }, (text) => this.toast(text));
+    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.servers(), saves: () => store.state.save, broken: () => this.wire.nudge() }, (text) => this.toast(text));
   }
 
   async start(): Promise<void> {
     const profile = (await this.identity.profile()) ?? null;
     this.profile = profile;
-    const hide = await this.identity.hidesAddress();
-    this.store.set({ page: profile ? "home" : "name", lasting: this.identity.lasting, hide });
+    const [hide, save] = [await this.identity.wish("hide"), await this.identity.wish("save")];
+    this.store.set({ page: profile ? "home" : "name", lasting: this.identity.lasting, hide, save });
     this.wire.watch("", WINDOW);
     this.wire.start(profile);
   }
@@ -145,7 +145,13 @@ export class App implements Actions {
 
   hideAddress(hide: boolean): void {
     this.store.set({ hide });
-    void this.identity.hideAddress(hide);
+    void this.identity.setWish("hide", hide);
+  }
+
+  saveData(save: boolean): void {
+    this.store.set({ save });
+    void this.identity.setWish("save", save);
+    this.calls.saveData(save);
   }
 
   async report(address: string, reason: string): Promise<string | null> {

@@ -67,7 +67,7 @@ async function start(): Promise<void> {
     stats: async () => (await app.stats()) ?? NO_STATS,
     state: () => {
       const { page, wire, me, node, nodes, call, incoming } = store.state;
-      return { page, wire, me, node, nodes, call: call && { id: call.id, state: call.state, reason: call.reason }, incoming: incoming?.id ?? null };
+      return { page, wire, me, node, nodes, call: call && { id: call.id, state: call.state, reason: call.reason, connectedAt: call.connectedAt }, incoming: incoming?.id ?? null };
     },
   };
   await app.start();

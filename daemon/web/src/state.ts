@@ -37,6 +37,8 @@ export interface State {
   canHide: boolean;
   /** The person wants that. */
   hide: boolean;
+  /** Sound only, and little of it. */
+  save: boolean;
   /** The person's own devices, once they were asked for. */
   devices: Devices | null;
   /** Those of them that were added without this one, and that the person has not seen yet. */
@@ -63,6 +65,8 @@ export interface Actions {
   rename(display: string): Promise<string | null>;
   /** Calls go through routers only, so that nobody sees this device's address. */
   hideAddress(hide: boolean): void;
+  /** Calls with little sound and no pictures, from now on and in the call that goes on. */
+  saveData(save: boolean): void;
   /** Opens or leaves the way in for somebody who has a name already. */
   link(open: boolean): void;
   linkFind(text: string): void;
@@ -86,7 +90,7 @@ export const START: State = {
   page: "loading", wire: "off", waiting: false, node: "", nodes: null, me: null, lasting: true,
   signingIn: false, nameProblem: null, search: "", people: null, total: 0, selected: null, call: null,
   incoming: null, micQuestion: null, newDevice: null, toast: "", settings: false,
-  linking: null, asked: null, canHide: false, hide: false, devices: null, added: [],
+  linking: null, asked: null, canHide: false, hide: false, save: false, devices: null, added: [],
 };
 
 export class Store {

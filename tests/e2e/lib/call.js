@@ -11,6 +11,16 @@ export async function connect(caller, callee, { media = 'audio', answer = 'answe
   await both(caller, callee, (person) => person.hearsMore(['audioFrames']));
 }
 
+/**
+ * Like `connect`, and says how long it took: from the callee's click on "answer" until both pages were connected
+ * (ICE and DTLS done, media flows), in ms.
+ */
+export async function connectTimed(caller, callee) {
+  await connect(caller, callee);
+  const [clicked, ...connected] = await Promise.all([callee.clickedAt('answer'), caller.connectedAt(), callee.connectedAt()]);
+  return Math.max(...connected) - clicked;
+}
+
 export async function chat(one, other, word = 'hello') {
   await one.writes(`${word} from ${one.name}`);
   await other.reads(`${word} from ${one.name}`);

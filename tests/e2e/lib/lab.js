@@ -15,6 +15,7 @@ const lab = path.join(root, 'tests/lab/lab.sh');
 const target = process.env.CARGO_TARGET_DIR ? path.resolve(root, process.env.CARGO_TARGET_DIR) : path.join(root, 'target');
 export const out = path.join(target, 'e2e');
 const trucad = path.resolve(root, process.env.TRUCA ?? path.join(target, 'debug/trucad'));
+const shaper = path.join(target, 'debug/shaper');
 const prefix = process.env.LAB ?? 'truca';
 
 export const namespace = (name) => `${prefix}-${name}`;
@@ -25,15 +26,17 @@ export class Lab {
   /**
    * Builds the namespaces and starts a daemon in every node, or in those of `daemons`. Discovery by mDNS and
    * nothing else, unless `config` (UCI) says more; `routes: 'none'` leaves the routes to a routing daemon;
-   * `masquerade` are nft's flags of it.
+   * `masquerade` are nft's flags of it, `switches` are more of the lab's, `firewall` is what `set` takes, before any
+   * daemon starts; `shaped` is the number of a link that can be bad. Logs go to `name`.
    */
-  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '' } = {}) {
+  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '', switches = {}, firewall, shaped = '', name } = {}) {
     if (!existsSync(trucad)) throw new Error(`no daemon at ${trucad}: cargo build -p trucad, or set TRUCA`);
-    const logs = path.join(out, masquerade ? `${mode}-${masquerade}` : mode);
+    const logs = path.join(out, name ?? [mode, masquerade, shaped && 'shaped'].filter(Boolean).join('-'));
     rmSync(logs, { recursive: true, force: true });
     mkdirSync(logs, { recursive: true });
-    await run(lab, ['up'], { env: { ...process.env, MODE: mode, NODES: String(nodes), LAB: prefix, ROUTES: routes, MASQ: masquerade } });
-    const self = new Lab(mode, logs);
+    const self = new Lab(mode, logs, switches);
+    await self.#sh(['up'], { NODES: String(nodes), ROUTES: routes, MASQ: masquerade, SHAPED: String(shaped), SHAPER: shaper });
+    if (firewall) await self.set(...firewall);
     for (let i = 1; i <= nodes; i++) {
       if (!daemons || daemons.includes(i)) self.nodes.push(new Node(i, mode, logs, self.state, config));
     }
@@ -41,9 +44,10 @@ export class Lab {
     return self;
   }
 
-  constructor(mode, logs) {
+  constructor(mode, logs, switches = {}) {
     this.mode = mode;
     this.logs = logs;
+    this.switches = switches;
     this.nodes = [];
     this.state = mkdtempSync(path.join(tmpdir(), 'truca-e2e-'));
   }
@@ -76,7 +80,43 @@ export class Lab {
 
   /** A client walks to another node's LAN. */
   async move(client, node) {
-    await run(lab, ['move', client, node], { env: { ...process.env, MODE: this.mode, LAB: prefix } });
+    await this.#sh(['move', client, node]);
+  }
+
+  /** The firewalls of all nodes, or of `nodes` (`n1`), as these switches of the lab say (`INPUT: 'reject'`). */
+  async set(switches = {}, nodes = []) {
+    await this.#sh(['set', ...nodes], switches);
+  }
+
+  #sh(words, switches = {}) {
+    return run(lab, words, { env: { ...process.env, MODE: this.mode, LAB: prefix, ...this.switches, ...switches } });
+  }
+
+  /**
+   * What the shaped link is like from now on, both ways: `rate=300 delay=100 jitter=20 loss=5` (kb/s, ms, percent;
+   * what is not named is perfect). Without words, what it is like and what it has carried.
+   */
+  async shape(...words) {
+    const { stdout } = await run(lab, ['shape', ...words], { env: { ...process.env, LAB: prefix, SHAPER: shaper } });
+    return JSON.parse(stdout);
+  }
+
+  /** Counts a client's UDP from now on, whole IP packets: whatever its calls cost, checks and reports too. */
+  async countUdp(client) {
+    await inside(client, 'nft', `
+      table inet counted {
+        counter to { }
+        counter from { }
+        chain in { type filter hook input priority 0; policy accept; meta l4proto udp counter name "to"; }
+        chain out { type filter hook output priority 0; policy accept; meta l4proto udp counter name "from"; }
+      }`);
+  }
+
+  /** Bytes to the client and from it. */
+  async udpBytes(client) {
+    const { stdout } = await inside(client, 'nft', '-j', 'list', 'counters', 'table', 'inet', 'counted');
+    const counters = JSON.parse(stdout).nftables.flatMap(({ counter }) => counter ?? []);
+    return Object.fromEntries(counters.map(({ name, bytes }) => [name, bytes]));
   }
 
   /** After a failed scenario: every daemon runs, every wire is whole. */
@@ -154,6 +194,14 @@ class Node {
 
   status() {
     return this.ctl('status');
+  }
+
+  /** Another configuration (UCI), taken over while it runs. */
+  async configure(config) {
+    const from = readFileSync(this.log, 'utf8').length;
+    writeFileSync(this.config, config);
+    this.process.kill('SIGHUP');
+    await until(`${this.name} has another configuration`, () => readFileSync(this.log, 'utf8').slice(from), (text) => /\breloaded\b/.test(text));
   }
 
   note(text) {

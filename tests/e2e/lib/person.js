@@ -38,6 +38,39 @@ function smallPicture() {
   };
 }
 
+/** Remembers when what was clicked, and every connection: for `clickedAt` and `path`. */
+function observe() {
+  const clicks = (window.trucaClicks = {});
+  addEventListener('click', (event) => {
+    const hook = event.target.closest?.('[data-testid]')?.dataset.testid;
+    if (hook) clicks[hook] = performance.timeOrigin + event.timeStamp;
+  }, true);
+  const connections = (window.trucaConnections = []);
+  if (!window.RTCPeerConnection) return;
+  window.RTCPeerConnection = class extends window.RTCPeerConnection {
+    constructor(...configuration) {
+      super(...configuration);
+      connections.push(this);
+    }
+  };
+}
+
+/** The selected pair of the running connection: both candidates, as getStats tells of them. */
+async function selectedPair() {
+  const running = window.trucaConnections.find((one) => one.connectionState === 'connected');
+  if (!running) return null;
+  const stats = [...(await running.getStats()).values()];
+  const of = (id) => stats.find((one) => one.id === id);
+  const transport = stats.find((one) => one.type === 'transport' && one.selectedCandidatePairId);
+  const pair = transport ? of(transport.selectedCandidatePairId)
+    : stats.find((one) => one.type === 'candidate-pair' && (one.selected ?? (one.nominated && one.state === 'succeeded')));
+  const told = (id) => {
+    const { candidateType, protocol, relayProtocol, address } = of(id) ?? {};
+    return { type: candidateType, protocol: relayProtocol ?? protocol, address };
+  };
+  return pair ? { local: told(pair.localCandidateId), remote: told(pair.remoteCandidateId) } : null;
+}
+
 export class Person {
   /**
    * A browser profile of their own at `node`'s page. Permission for microphone and camera is given, as by a
@@ -51,6 +84,7 @@ export class Person {
       viewport,
     });
     await context.addInitScript(smallPicture);
+    await context.addInitScript(observe);
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     const self = new Person(context, page, node, name);
@@ -125,6 +159,23 @@ export class Person {
     if (reasons.length && !reasons.includes(seen.reason)) {
       throw new Error(`${this.name}'s call ended with "${seen.reason}", not with ${reasons.join(' or ')}`);
     }
+  }
+
+  /** When the element with this hook was last clicked, in ms since 1970 by this machine's one clock. */
+  clickedAt(hook) {
+    return this.page.evaluate((hook) => window.trucaClicks[hook], hook);
+  }
+
+  /** When the call on the stage was connected, by the same clock. */
+  connectedAt() {
+    return this.page.evaluate(() => window.truca.state().call.connectedAt);
+  }
+
+  /** How media goes: the candidates at both ends, with their protocol; a relay's is how this end reaches it. */
+  async path() {
+    const pair = await this.page.evaluate(selectedPair);
+    if (!pair) throw new Error(`${this.name} has no connection`);
+    return pair;
   }
 
   /** What getStats says, as the page sums it up. */
@@ -202,6 +253,29 @@ export class Person {
     await this.see('hide-address').setChecked(hide);
     await this.page.keyboard.press('Escape');
     await this.see('settings').waitFor({ state: 'hidden' });
+  }
+
+  /** Until the mark of the line is one of these. */
+  async lineIs(marks, ms = 30_000) {
+    const read = () => this.see('quality').getAttribute('data-quality', { timeout: 2_000 });
+    return until(`${this.name}'s line is ${marks.join(' or ')}`, read, (mark) => marks.includes(mark), ms);
+  }
+
+  async opensLine() {
+    await this.see('quality').click();
+    await this.see('line-sheet').waitFor();
+  }
+
+  async closesLine() {
+    await this.see('line-close').click();
+    await this.see('line-sheet').waitFor({ state: 'hidden' });
+  }
+
+  /** In the details of the line: sound only, and little of it. */
+  async savesData(save) {
+    await this.opensLine();
+    await this.see('save-data').setChecked(save);
+    await this.closesLine();
   }
 
   async hangsUp() {

@@ -20,7 +20,7 @@ pub mod seal;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::rc::Rc;
 use std::time::Duration;
@@ -386,8 +386,12 @@ impl Gossip {
         self.peers.get(&sender).filter(|peer| !peer.checked).map(|peer| peer.id)
     }
 
-    /// A node has just been reached at this address: datagrams go there from now on.
+    /// A node has just been reached at this address: datagrams go there from now on. Not to a link-local one, which
+    /// leads nowhere without its interface, and is no server for pages either.
     pub fn reached(&mut self, id: NodeId, address: SocketAddr) {
+        if matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local()) {
+            return;
+        }
         if let Some(peer) = self.peers.get_mut(&short(id)).filter(|peer| peer.id == id) {
             peer.address = address;
         }

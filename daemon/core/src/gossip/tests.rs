@@ -34,6 +34,16 @@ fn two_nodes_that_know_each_other_become_members() {
 }
 
 #[test]
+fn a_node_that_was_reached_at_a_link_local_address_is_sent_datagrams_where_it_says_that_it_is() {
+    let (mut left, _, _, at_right) = pair();
+    let right = NodeId([2; 16]);
+    left.reached(right, "[fe80::2]:8443".parse().unwrap());
+    assert_eq!(left.address(right), Some(at_right));
+    left.reached(right, "10.0.0.9:8443".parse().unwrap());
+    assert_eq!(left.address(right), Some("10.0.0.9:8443".parse().unwrap()));
+}
+
+#[test]
 fn a_datagram_with_any_byte_changed_is_dropped_and_counted() {
     let (mut left, mut right, at_left, _) = pair();
     left.join(Time::ZERO, NodeId([2; 16]), 1);

@@ -1,0 +1,96 @@
+// The rows of the "must connect" table: calls in one network, their times and paths; and where they are told.
+//
+// MATRIX_CALLS (1) is how many calls a row makes, in turn from either end. Lines in the form of `make bench` go to
+// target/e2e/calls.jsonl, or to CALLS_OUT; with TRUCA_WRITE_DOCS=1 the table in docs/connectivity.md is written anew.
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { both, connectTimed, hangUp } from './call.js';
+import { out, root } from './lab.js';
+
+const calls = Number(process.env.MATRIX_CALLS ?? 1);
+const lines = path.resolve(root, process.env.CALLS_OUT ?? path.join(out, 'calls.jsonl'));
+const document = path.join(root, 'docs/connectivity.md');
+
+export class Matrix {
+  rows = [];
+
+  /**
+   * One row: `subject` as the figures call it, `network` in words. Calls between these two connect with sound both
+   * ways; `path` says how media must go: 'direct', 'relayed', or null where both are right.
+   */
+  async row(subject, network, [one, other], expected) {
+    const row = { subject, network, times: [], paths: [] };
+    for (let call = 0; call < calls; call++) {
+      const [caller, callee] = call % 2 === 0 ? [one, other] : [other, one];
+      row.times.push(await connectTimed(caller, callee));
+      const way = await seen(caller, callee);
+      row.paths.push(way);
+      if (expected) assert.equal(way.kind, expected, `${subject}: ${way.words}`);
+      await hangUp(caller, callee);
+    }
+    this.rows.push(row);
+    return row.paths;
+  }
+
+  /** A row that was measured elsewhere. */
+  add(subject, network, times, paths) {
+    this.rows.push({ subject, network, times, paths });
+  }
+
+  write() {
+    if (!this.rows.length) return;
+    mkdirSync(path.dirname(lines), { recursive: true });
+    writeFileSync(lines, this.rows.map((row) => `${JSON.stringify(line(row))}\n`).join(''));
+    for (const row of this.rows) console.log(`${row.subject}: ${median(row.times)} ms, ${words(row)}`);
+    if (process.env.TRUCA_WRITE_DOCS === '1') writeFileSync(document, told(readFileSync(document, 'utf8'), this.rows));
+  }
+}
+
+/** The path of the call between these two, as both ends' getStats say. */
+export async function seen(caller, callee) {
+  const ends = await both(caller, callee, (person) => person.path());
+  const relays = ends.filter(({ local }) => local.type === 'relay');
+  const family = ends.some(({ remote }) => remote.address?.includes(':')) ? 'IPv6' : 'IPv4';
+  const protocols = [...new Set(relays.map(({ local }) => local.protocol))];
+  // An end that meets the other's relay by a check from it calls it peer reflexive
+  const kind = relays.length || ends.some(({ remote }) => remote.type === 'relay') ? 'relayed' : 'direct';
+  const types = ends.map(({ local }) => local.type).join(' and ');
+  return {
+    kind, family, types: ends.map(({ local, remote }) => `${local.type}-${remote.type}`),
+    words: kind === 'direct' ? `direct, ${types}, ${family}` : `relayed by ${relays.length === 2 ? 'both routers' : 'one router'}, ${protocols.join(' and ') || 'udp'}`,
+  };
+}
+
+/** As `make bench` writes its figures. */
+function line({ subject, times, paths }) {
+  return {
+    bench: 'call', metric: 'connect_ms', subject, value: Math.round(median(times)), unit: 'ms',
+    path: paths.at(-1).kind, candidates: paths.at(-1).types.join(' '), runs: times.length,
+  };
+}
+
+function told(text, rows) {
+  const table = [
+    '| network | path | click to connected |', '| --- | --- | ---: |',
+    ...rows.map((row) => `| ${row.network} | ${words(row)} | ${Math.round(median(row.times))} ms |`),
+  ].join('\n');
+  const at = /(<!-- matrix: written by `TRUCA_WRITE_DOCS=1 E2E=matrix make e2e` -->\n\n)[^]*?(<!-- end of matrix -->)/;
+  assert.match(text, at, 'docs/connectivity.md has its place for the table');
+  return text.replace(at, (_, from, to) => `${from}${table}\n${to}`);
+}
+
+/** Every path that the calls of a row took, the most frequent first. */
+function words({ paths }) {
+  const counted = new Map();
+  for (const { words } of paths) counted.set(words, (counted.get(words) ?? 0) + 1);
+  const sorted = [...counted].sort(([, a], [, b]) => b - a);
+  return sorted.map(([words, times]) => (sorted.length > 1 ? `${words} (${times} of ${paths.length})` : words)).join('; ');
+}
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  return sorted.length % 2 ? sorted[Math.floor(half)] : (sorted[half - 1] + sorted[half]) / 2;
+}
