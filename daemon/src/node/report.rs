@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 use truca_core::Time;
 use truca_core::directory::record::Account;
+use truca_core::id::NodeId;
 use truca_core::name::Address;
 
 use super::{Keys, Node};
@@ -98,6 +99,17 @@ impl<K: Keys> Node<K> {
                 "Records of the mesh were refused because a bound is reached: some people are not shown here.",
             ));
         }
+        if let Some((name, ids)) = self.directory.namesakes() {
+            let ids: Vec<String> = ids.iter().take(4).map(NodeId::to_string).collect();
+            found.push(warning(
+                "same_name",
+                "warning",
+                &format!(
+                    "Several nodes are called {name}: {}. They are shown with letters of their ids. If one is new, ask whose it is.",
+                    ids.join(", ")
+                ),
+            ));
+        }
         if self.settings.stun_port == 0 {
             found.push(warning(
                 "stun_off",
@@ -137,7 +149,7 @@ impl<K: Keys> Node<K> {
                 let (rtt, loss) = self.gossip.measures(id);
                 json!({
                     "id": id.to_string(),
-                    "name": node.body.name.as_str(),
+                    "name": self.directory.shown_name(&id),
                     "state": state,
                     "address": address.map(|address| address.to_string()),
                     "version": format!("{major}.{minor}.{patch}"),
@@ -168,10 +180,10 @@ impl<K: Keys> Node<K> {
 
     pub(super) fn show_account(&self, account: &Account) -> Value {
         let address = account.address();
-        let at: Vec<&str> = self
+        let at: Vec<String> = self
             .directory
             .here(&address, |id| self.alive.contains(id))
-            .map(|attachment| self.directory.node_name(&attachment.node))
+            .map(|attachment| self.directory.shown_name(&attachment.node))
             .collect();
         json!({
             "address": address.to_string(),
@@ -248,7 +260,7 @@ impl<K: Keys> Node<K> {
                 let (rtt, loss) = self.gossip.measures(link.id);
                 json!({
                     "id": link.id.to_string(),
-                    "name": self.directory.node_name(&link.id),
+                    "name": self.directory.shown_name(&link.id),
                     "remote": link.remote.to_string(),
                     "dialled": link.dialled,
                     "age_s": link.age.as_secs(),

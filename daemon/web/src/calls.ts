@@ -1,6 +1,7 @@
 // The calls of this page: the one on the stage, the one that rings, and the
 // twin when two people call each other at once. It opens the devices and asks
 // when the microphone is missing. It knows no socket: `ask` is the wire's.
+import { whoIs } from "./names";
 import { Call, type CallEnv } from "./call/call";
 import { closeMedia, nothing, openMedia, type OwnMedia } from "./call/media";
 import { newCallId, type Identity } from "./identity";
@@ -38,7 +39,7 @@ export class Calls {
     const person = this.store.state.people?.find((one) => one.address === address);
     const old = this.current?.view;
     const display = person?.display ?? (old?.address === address ? old.display : address);
-    const call = new Call(newCallId(), this.env, { address, display, from: person?.at[0]?.name ?? "" }, media, true);
+    const call = new Call(newCallId(), this.env, { address, display, who: whoIs(address, person?.home), from: person?.at[0]?.name ?? "" }, media, true);
     this.current = call;
     this.store.set({ selected: null, newDevice: null });
     this.show(call);
@@ -133,7 +134,8 @@ export class Calls {
 
   private async onIncoming(message: Incoming): Promise<void> {
     const { from } = message;
-    const who = { address: from.address, display: from.display, from: from.node.name };
+    const { address, display, home, node } = from;
+    const who = { address, display, who: whoIs(address, home), from: node.name };
     const call = new Call(message.call, this.env, who, message.media, false);
     const mutual = this.inviting(from.address) !== null;
     if ((this.current && !this.current.over && !mutual) || this.ring || this.twin) return call.decline("rejected");
@@ -195,7 +197,7 @@ export class Calls {
       else setTimeout(() => call.end("glare"), GLARE_MS);
       return;
     } else if (call === this.ring && reason !== "answered_elsewhere" && reason !== "glare") {
-      this.toast(t("missed", { name: call.view.display }));
+      this.toast(t("missed", { name: `${call.view.display} (${call.view.who})` }));
     }
     call.end(reason);
   }

@@ -187,7 +187,7 @@ describe("a call", () => {
     const asked: string[] = [];
     const ask = async (name: string) => void asked.push(name);
     const call = new Call("id", { ask, signer: me, ice: servers, saves: () => saves, changed: () => undefined, broken: () => undefined },
-      { address: "pep@x", display: "Pep", from: "torre" }, "audio", true);
+      { address: "pep@x", display: "Pep", who: "pep@torre", from: "torre" }, "audio", true);
     await call.invite(nothing());
     await vi.waitFor(() => expect(asked).toContain("invite"));
     const accept = async (signature?: string) =>

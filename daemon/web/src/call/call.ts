@@ -4,6 +4,7 @@
 // A dropped socket changes nothing here: media is peer to peer, and the wire
 // says later what could not be said. It draws nothing and asks for no device
 // but the camera.
+import { whoIs } from "../names";
 import { Adapter, STEPS } from "./adapt";
 import { NOTHING_SAID } from "./channel";
 import { Connection, type Trickled } from "./connection";
@@ -53,7 +54,7 @@ export class Call {
   constructor(
     readonly id: string,
     private readonly env: CallEnv,
-    who: { address: string; display: string; from: string },
+    who: { address: string; display: string; who: string; from: string },
     media: Media,
     outgoing: boolean,
   ) {
@@ -102,7 +103,8 @@ export class Call {
     if (this.accepted || this.over) return;
     this.accepted = true;
     this.peer = message.by;
-    this.change({ state: "connecting", display: message.by.display, from: message.by.node.name });
+    const { address, display, home, node } = message.by;
+    this.change({ state: "connecting", display, who: whoIs(address, home), from: node.name });
     this.limitConnecting();
     this.receive(async () => {
       await this.verify("answer", message.sdp, message.signature);

@@ -98,6 +98,8 @@ function warning(code) {
 		return [ _('There is hardly any room for more people'), _('Nearly as many pages are signed in as may. Raise the limit under Settings if the router has memory left.') ];
 	case 'directory_full':
 		return [ _('Not everybody of the mesh fits here'), _('A bound of the directory is reached, so some people are not shown at this node. They are at others.') ];
+	case 'same_name':
+		return [ _('Two routers have one name'), _('Several nodes of the mesh are called the same: the map shows which. People see letters of their ids beside the name. If one of them is new, ask whose it is: it may want to be taken for the other.') ];
 	case 'stun_off':
 		return [ _('STUN is switched off'), _('Browsers then hide their addresses, and calls may fail. Set a STUN port under Settings.') ];
 	case 'alone':
