@@ -24,7 +24,7 @@ unit: daemon ## Tests of the daemon, the protocol's examples and the page; as ro
 	cargo test --locked --workspace
 	npm --prefix $(WEB) test --silent
 
-e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, nat, turn, matrix, discovery or anywhere runs one part
+e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, nat, turn, matrix, firefox, discovery or anywhere runs one part
 	@tools/e2e.sh
 
 bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|turn|idle|mips|gossip runs one
