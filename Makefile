@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e bench sim fuzz lint web daemon lab-up lab-down lab-shell clean
+.PHONY: help run test unit e2e bench sim figures fuzz lint web daemon lab-up lab-down lab-shell clean
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEB := daemon/web
@@ -42,6 +42,10 @@ sim: web ## Many nodes in virtual time, into target/sim; SIM_NODES="50 100 1000"
 	@mkdir -p $(BUILT)/sim && rm -f $(BUILT)/sim/results.jsonl
 	SIM_OUT=$(abspath $(BUILT))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
 	  cargo test --locked --release -p truca-tests --test sim --test memory -- --nocapture
+
+figures: ## What bench and sim measured, kept in docs/figures.jsonl and written into the documents
+	@python3 tools/figures.py keep $(BUILT)/bench/results.jsonl $(BUILT)/sim/results.jsonl
+	@python3 tools/figures.py documents
 
 fuzz: web ## Every fuzz target for FUZZ_SECONDS (60)
 	@tools/need.sh rust

@@ -47,7 +47,7 @@ declare namespace Truca {
     loss_pct: number | null;
   }
   interface Links { links: Link[] }
-  interface Account { address: string; display: string; admin: boolean; devices: number; here: boolean; at: string[] }
+  interface Account { address: string; display: string; admin: boolean; password: boolean; devices: number; here: boolean; at: string[] }
   interface Accounts { accounts: Account[]; more: number }
   interface Session { id: number; address: string; display: string | null; age_s: number; attached: boolean }
   interface Sessions { sessions: Session[]; more: number }

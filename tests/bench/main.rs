@@ -7,6 +7,7 @@
 //! `TRUCA_OPENWRT` names one as it goes on a router but for this machine's CPU: its memory and its start are held
 //! to their budgets. `TRUCA_MIPS` names one for mips, whose instructions are counted.
 
+mod allocations;
 mod gossip;
 mod mips;
 mod process;
@@ -31,8 +32,10 @@ use truca_tests::{
 const RELAY_CPU: Metric = Metric { bench: "relay", metric: "cpu_s_per_100k", unit: "s" };
 const RELAY_MEMORY: Metric = Metric { bench: "relay", metric: "kib_per_idle_client", unit: "KiB" };
 const STUN_CPU: Metric = Metric { bench: "stun", metric: "cpu_s_per_1m", unit: "s" };
+const STUN_PORTS: Metric = Metric { bench: "stun", metric: "cpu_s_per_1m_64_ports", unit: "s" };
 const STUN_MEMORY: Metric = Metric { bench: "stun", metric: "rss_growth_kib_1000_clients", unit: "KiB" };
 const TURN_CPU: Metric = Metric { bench: "turn", metric: "cpu_s_per_gb", unit: "s" };
+const TURN_ALLOCS: Metric = Metric { bench: "turn", metric: "allocs_per_packet", unit: "" };
 const TURN_MEMORY: Metric = Metric { bench: "turn", metric: "kib_per_relay", unit: "KiB" };
 const IDLE: Metric = Metric { bench: "daemon", metric: "idle_rss_kib", unit: "KiB" };
 const START: Metric = Metric { bench: "daemon", metric: "start_ms", unit: "ms" };
@@ -44,8 +47,13 @@ const BUDGETS: [(Metric, f64); 3] = [(IDLE, 3072.0), (RELAY_MEMORY, 24.0), (STAR
 /// The subject that the budgets are for.
 const ROUTER: &str = "trucad-openwrt";
 
-const PAIRS: [(&str, &str); 4] =
-    [("trucad", "bare-relay"), ("trucad", "bare-relay-ok"), ("trucad", "bare-echo"), ("trucad", "coturn")];
+const PAIRS: [(&str, &str); 5] = [
+    ("trucad", "bare-relay"),
+    ("trucad", "bare-relay-ok"),
+    ("trucad", "bare-echo"),
+    ("trucad", "coturn"),
+    ("trucad", "stund"),
+];
 
 /// What can be run alone, named as the first argument.
 const ALL: [&str; 7] = ["relay", "memory", "stun", "turn", "idle", "mips", "gossip"];
@@ -112,14 +120,29 @@ async fn main() -> Result {
             }
         }
         if wanted("stun") {
+            let mut cpu = |subject, at, pid| -> Result {
+                report.add(STUN_CPU, subject, stun::cpu(at, pid, requests, 1)?);
+                report.add(STUN_PORTS, subject, stun::cpu(at, pid, requests, stun::WINDOW as usize)?);
+                Ok(())
+            };
             let bare = Bare::start("bare-echo", &[])?;
-            report.add(STUN_CPU, "bare-echo", stun::cpu(bare.address, bare.pid(), requests)?);
+            cpu("bare-echo", bare.address, bare.pid())?;
             let node = daemon(None)?;
-            report.add(STUN_CPU, "trucad", stun::cpu(node.stun(), node.pid(), requests)?);
+            cpu("trucad", node.stun(), node.pid())?;
+            let coturn = turn::Coturn::start()?;
+            if let Some(coturn) = &coturn {
+                cpu("coturn", coturn.address, coturn.pid())?;
+            }
+            let stund = stun::Stund::start()?;
+            if let Some(stund) = &stund {
+                cpu("stund", stund.address, stund.pid())?;
+            }
             report.add(STUN_MEMORY, "trucad", stun::memory(node.stun(), node.pid()).await?);
-            if let Some(coturn) = turn::Coturn::start()? {
-                report.add(STUN_CPU, "coturn", stun::cpu(coturn.address, coturn.pid(), requests)?);
+            if let Some(coturn) = &coturn {
                 report.add(STUN_MEMORY, "coturn", stun::memory(coturn.address, coturn.pid()).await?);
+            }
+            if let Some(stund) = &stund {
+                report.add(STUN_MEMORY, "stund", stun::memory(stund.address, stund.pid()).await?);
             }
         }
         if wanted("turn") {
@@ -129,7 +152,7 @@ async fn main() -> Result {
                 report.add(TURN_MEMORY, "coturn", turn::memory(at, pid, granted, clients).await?);
             }
             let node = daemon(None)?;
-            let granted = turn::Credentials::of(&node).await?;
+            let granted = turn::Credentials::of(node.page()).await?;
             let (at, pid) = (node.stun(), node.pid());
             report.add(TURN_CPU, "trucad", turn::cpu(at, pid, &granted, packets)?);
             report.add(TURN_MEMORY, "trucad", turn::memory(at, pid, &granted, clients).await?);
@@ -144,6 +167,10 @@ async fn main() -> Result {
             }
         }
     }
+    if wanted("turn") && runs > 0 {
+        // The same at every run: counted once
+        report.add(TURN_ALLOCS, "trucad", allocations::per_packet(NO_RATE, packets).await?);
+    }
     if let Some(program) = env::var_os("TRUCA_MIPS").filter(|_| wanted("mips")) {
         // The same at every run: counted once
         let costs = mips::instructions(program.as_ref()).await?;
@@ -151,6 +178,7 @@ async fn main() -> Result {
         report.add(INSTRUCTIONS, "page_load", costs.page_load);
         report.add(INSTRUCTIONS, "sign_in", costs.sign_in);
         report.add(INSTRUCTIONS, "relay_message", costs.relay_message);
+        report.add(INSTRUCTIONS, "join_city", costs.join_city);
     }
     report.close(&PAIRS, &target)?;
     if wanted("gossip") {

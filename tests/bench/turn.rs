@@ -4,16 +4,16 @@
 use std::{
     net::{SocketAddr, UdpSocket},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use truca_core::{
-    stun::{self, Class, Message, Writer, long_term_key, read_xor_address},
+    stun::{Class, Message, Writer, attribute as stun_attribute, long_term_key, read_xor_address},
     turn::{attribute, method},
 };
-use truca_tests::{Result, daemon::Daemon, page::Page};
+use truca_tests::{Result, page::Page};
 
-use crate::{process, relay};
+use crate::{process, relay, stun};
 
 /// Packets under way at once: well inside a socket's receive buffer.
 const WINDOW: u32 = 32;
@@ -33,8 +33,8 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// What a page is granted at sign-in.
-    pub(crate) async fn of(node: &Daemon) -> Result<Self> {
-        let signed_in = Page::open(node.page()).await?.sign_in("bench").await?;
+    pub(crate) async fn of(page: SocketAddr) -> Result<Self> {
+        let signed_in = Page::open(page).await?.sign_in("bench").await?;
         let servers = signed_in["ice"].as_array().ok_or("no servers")?;
         let turn = servers.iter().find(|server| server["credential"].is_string()).ok_or("no TURN")?;
         let text = |name: &str| turn[name].as_str().unwrap_or_default().to_owned();
@@ -71,20 +71,8 @@ impl Coturn {
         let credentials =
             Credentials { user: "bench".into(), password: "bench".into(), realm: "bench".into() };
         let coturn = Self { child, address, credentials };
-        let end = Instant::now() + Duration::from_secs(10);
-        let mut buffer = [0; 64];
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
-        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
-        let length =
-            Writer::new(&mut buffer, Class::Request, stun::BINDING, &[7; 12]).finish().ok_or("no room")?;
-        while Instant::now() < end {
-            // refused until it listens
-            let _ = socket.send_to(&buffer[..length], address);
-            if socket.recv(&mut [0; 256]).is_ok() {
-                return Ok(Some(coturn));
-            }
-        }
-        Err("turnserver does not answer".into())
+        stun::wait(address)?;
+        Ok(Some(coturn))
     }
 
     /// The process.
@@ -148,16 +136,16 @@ impl Client {
         let mut request = Writer::new(&mut buffer, Class::Request, kind, &transaction);
         more(&mut request);
         if let Some(Credentials { user, password, realm }) = credentials {
-            request.attribute(stun::attribute::USERNAME, &[user.as_bytes()]);
-            request.attribute(stun::attribute::REALM, &[realm.as_bytes()]);
-            request.attribute(stun::attribute::NONCE, &[&self.nonce]);
+            request.attribute(stun_attribute::USERNAME, &[user.as_bytes()]);
+            request.attribute(stun_attribute::REALM, &[realm.as_bytes()]);
+            request.attribute(stun_attribute::NONCE, &[&self.nonce]);
             request.integrity(&long_term_key(user.as_bytes(), realm.as_bytes(), password.as_bytes()));
         }
         let length = request.finish().ok_or("no room")?;
         self.socket.send(&buffer[..length])?;
         let length = self.socket.recv(&mut buffer)?;
         let answer = Message::parse(&buffer[..length]).map_err(|_| "no message")?;
-        if let Some(nonce) = answer.attribute(stun::attribute::NONCE) {
+        if let Some(nonce) = answer.attribute(stun_attribute::NONCE) {
             self.nonce = nonce.to_vec();
         }
         if let Some(relayed) = answer.attribute(attribute::XOR_RELAYED_ADDRESS) {
@@ -169,6 +157,17 @@ impl Client {
 
 /// CPU seconds for each gigabyte of payload that went through two relays.
 pub(crate) fn cpu(server: SocketAddr, pid: u32, credentials: &Credentials, packets: u32) -> Result<f64> {
+    let (seconds, arrived) = relayed(server, credentials, packets, || process::cpu_seconds(pid))?;
+    Ok(seconds / (arrived * PAYLOAD as f64 / 1e9))
+}
+
+/// By how much a measure grows while packets go through two relays, and how many of them arrive.
+pub(crate) fn relayed(
+    server: SocketAddr,
+    credentials: &Credentials,
+    packets: u32,
+    measure: impl Fn() -> Result<f64>,
+) -> Result<(f64, f64)> {
     let mut one = Client::new(server, credentials)?;
     let mut other = Client::new(server, credentials)?;
     one.bind(other.relayed, credentials)?;
@@ -180,7 +179,7 @@ pub(crate) fn cpu(server: SocketAddr, pid: u32, credentials: &Credentials, packe
     let (mut from, mut lost) = (0.0, 0);
     for batch in 0..=packets / WINDOW {
         if batch == 1 {
-            from = process::cpu_seconds(pid)?;
+            from = measure()?;
         }
         for _ in 0..WINDOW {
             one.socket.send(&packet)?;
@@ -198,8 +197,7 @@ pub(crate) fn cpu(server: SocketAddr, pid: u32, credentials: &Credentials, packe
     if lost * 100 > sent {
         return Err(format!("{lost} of {sent} packets did not arrive").into());
     }
-    let gigabytes = f64::from(sent - lost) * PAYLOAD as f64 / 1e9;
-    Ok((process::cpu_seconds(pid)? - from) / gigabytes)
+    Ok((measure()? - from, f64::from(sent - lost)))
 }
 
 /// KiB of resident memory that each further relay adds.

@@ -11,6 +11,8 @@
 #                 where possible
 #   down          end what runs inside and take everything away
 #   show          addresses, routes and firewall of every node
+#   shape …       the link of SHAPED is from now on like that, both ways: rate=300 delay=100 jitter=20 loss=5
+#                 queue=300 (kb/s, ms, percent; what is not named is perfect); without words: what it has carried
 #   move C N      client C walks to node N's LAN: another cable, another address (move c1 n2)
 #   shell NAME    a shell in n1, c3, …
 #   exec NAME …   a command in n1, c3, …
@@ -25,6 +27,8 @@
 #   SAMEIP=0|1               nat only: 1: every client is 192.168.1.100
 #   V6=0|1                   1: unique local addresses as well, routed without translation whatever MODE is
 #   ROUTES=static|none       none: leaves the routes to a routing daemon; each node has those of its links
+#   SHAPED=                  number of a link that can be bad: 1 is the one between n1 and n2. Two TAP interfaces
+#                            with target/debug/shaper between them (or SHAPER=), since a kernel may lack netem
 #   LAB=truca                prefix of the namespaces, so that two labs can stand side by side
 #
 # Addresses: node i is 10.99.0.i/32 on lo; the link between i and i+1 is 10.99.(100+i).0/24 with the
@@ -40,6 +44,8 @@ MASQALL=${MASQALL:-0}
 SAMEIP=${SAMEIP:-0}
 V6=${V6:-0}
 ROUTES=${ROUTES:-static}
+SHAPED=${SHAPED:-}
+SHAPER=${SHAPER:-${CARGO_TARGET_DIR:-$(dirname "$0")/../../target}/debug/shaper}
 case $MODE in
   routed) INPUT=${INPUT:-accept} ;;
   nat) INPUT=${INPUT:-drop} ;;
@@ -57,6 +63,10 @@ fi
 case $ROUTES in static | none) ;; *) echo "lab: ROUTES is static or none, not '$ROUTES'" >&2; exit 2 ;; esac
 if ! [[ $NODES =~ ^[0-9]+$ ]] || ((NODES < 2 || NODES > 50)); then
   echo "lab: NODES is a number from 2 to 50, not '$NODES'" >&2
+  exit 2
+fi
+if [ -n "$SHAPED" ] && ! { [[ $SHAPED =~ ^[0-9]+$ ]] && ((SHAPED >= 1 && SHAPED < NODES)); }; then
+  echo "lab: SHAPED is the number of a link, 1 to $((NODES - 1)), not '$SHAPED'" >&2
   exit 2
 fi
 
@@ -140,7 +150,7 @@ ula() {
 link() {
   local i=$1 j=$(($1 + 1)) west east
   west=$(ns "n$i") east=$(ns "n$j")
-  ip link add mesh1 netns "$west" type veth peer name mesh0 netns "$east"
+  if [ "$i" = "$SHAPED" ]; then bad_link "$west" "$east"; else ip link add mesh1 netns "$west" type veth peer name mesh0 netns "$east"; fi
   ip -n "$west" addr add "10.99.$((100 + i)).$i/24" dev mesh1
   ip -n "$east" addr add "10.99.$((100 + i)).$j/24" dev mesh0
   if [ "$V6" = 1 ]; then
@@ -149,6 +159,17 @@ link() {
   fi
   ip -n "$west" link set mesh1 up
   ip -n "$east" link set mesh0 up
+}
+
+# The shaper makes both ends in the western node, where it lives and dies with the lab; one of them moves east.
+bad_link() {
+  local west=$1 east=$2 told
+  [ -x "$SHAPER" ] || { echo "lab: no shaper at $SHAPER: cargo build -p truca-tests --bin shaper" >&2; exit 1; }
+  coproc SHAPING { exec ip netns exec "$west" "$SHAPER" run mesh1 meshx 2>&1 </dev/null; }
+  # shellcheck disable=SC2153 # coproc sets it
+  read -r told <&"${SHAPING[0]}" || true
+  [ "$told" = ready ] || { echo "lab: $told" >&2; exit 1; }
+  ip -n "$west" link set meshx netns "$east" name mesh0
 }
 
 # Static routes along the line, in place of a routing daemon.
@@ -225,6 +246,15 @@ move() {
   if [ "$V6" = 1 ]; then ula "${client#c}" "${node#n}"; fi
 }
 
+shape() {
+  local n
+  for n in $(all); do
+    if ip -n "$n" -d link show mesh1 2>/dev/null | grep -q 'tun type tap'; then exec ip netns exec "$n" "$SHAPER" set "$@"; fi
+  done
+  echo "lab: no link is shaped (SHAPED=1 $0 up)" >&2
+  exit 1
+}
+
 # firewalls [n1 …]
 firewalls() {
   local n i=0 only=" $* "
@@ -261,8 +291,9 @@ case ${1:-} in
   set) need; shift; firewalls "$@" ;;
   down) need; down ;;
   show) need; show ;;
+  shape) need; shift; shape "$@" ;;
   move) need; move "${2:?which client? c1, c2, …}" "${3:?to which node? n1, n2, …}" ;;
   shell) need; inside "${2:-}" env PS1="[${2:-}] \w \$ " bash --norc -i ;;
   exec) need; shift; inside "$@" ;;
-  *) echo "usage: $0 up|set [NODE…]|down|show|move CLIENT NODE|shell NAME|exec NAME COMMAND…" >&2; exit 2 ;;
+  *) echo "usage: $0 up|set [NODE…]|down|show|shape WORD=NUMBER…|move CLIENT NODE|shell NAME|exec NAME COMMAND…" >&2; exit 2 ;;
 esac

@@ -4,7 +4,7 @@
 //! `docs/protocol.md` to it over TLS; it is written from that document and not with the daemon's own types, so
 //! that the two can disagree. [`bus`] is OpenWrt's `ubusd`, where there is one, and
 //! [`namespace`] a machine that a test can spoil. [`keys`] and [`sim`] are a network in virtual time, and people in it,
-//! [`world`] the records of a city; [`figures`] keeps what was measured there.
+//! [`world`] the records of a city; [`figures`] keeps what was measured there. [`shape`] is a bad link.
 
 pub mod bus;
 pub mod daemon;
@@ -12,6 +12,7 @@ pub mod figures;
 pub mod keys;
 pub mod namespace;
 pub mod page;
+pub mod shape;
 pub mod sim;
 pub mod websocket;
 pub mod world;

@@ -326,11 +326,19 @@ impl Mesh {
 
     /// What a node shows its owner: counters of everything.
     pub fn status(&mut self, host: usize) -> Value {
+        self.administer(host, "status", &json!({}))
+    }
+
+    /// Does at a node what its owner asks of it, with `trucad ctl` say.
+    pub fn administer(&mut self, host: usize, method: &str, arguments: &Value) -> Value {
         let now = self.now - self.hosts[host].started;
         let node = self.hosts[host].node.as_mut().expect("this node runs");
-        let method = admin::find("status").expect("there is such a method");
-        let none = Arguments::read(method, serde_json::Map::new()).expect("it takes no arguments");
-        node.administer(now, method.call, &none).expect("it is answered")
+        let method = admin::find(method).expect("there is such a method");
+        let arguments = arguments.as_object().cloned().unwrap_or_default();
+        let arguments = Arguments::read(method, arguments).expect("it takes these arguments");
+        let answer = node.administer(now, method.call, &arguments).expect("it is answered");
+        self.carry_out(host);
+        answer
     }
 
     /// The hosts that run a node.

@@ -6,7 +6,7 @@
 //! part testable in virtual time, and the same on a laptop and on a big-endian router.
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
-//! Binding requests, [`turn`] relays for those whom no other path reaches, [`discovery`] knows which addresses to
+//! Binding requests, [`turn`] relays for those whom no other path reaches, [`scram`] checks passwords, [`discovery`] knows which addresses to
 //! try, [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings people, [`ubus`] speaks
 //! with OpenWrt's bus. [`directory`], [`gossip`], [`signal`] and [`turn`] never import one another: the daemon's
 //! node moves events between them.
@@ -16,6 +16,7 @@ pub mod discovery;
 pub mod gossip;
 pub mod id;
 pub mod name;
+pub mod scram;
 pub mod signal;
 pub mod sorted;
 pub mod stun;

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::node::state::Saved;
@@ -41,7 +42,8 @@ pub fn load(state_dir: &Path) -> Saved {
 pub fn save(state_dir: &Path, saved: &Saved) -> io::Result<()> {
     let path: PathBuf = state_dir.join(FILE);
     let fresh = path.with_extension("new");
-    let mut file = File::create(&fresh)?;
+    // what is kept of passwords is nobody else's business
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(&saved.encode())?;
     file.sync_all()?;
     fs::rename(&fresh, &path)?;
@@ -51,6 +53,8 @@ pub fn save(state_dir: &Path, saved: &Saved) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -61,6 +65,7 @@ mod tests {
         let saved = Saved { boot: 7, ..Saved::default() };
         save(&dir, &saved).unwrap();
         assert_eq!(load(&dir), saved);
+        assert_eq!(fs::metadata(dir.join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(dir.join(FILE), b"trash").unwrap();
         assert_eq!(load(&dir), Saved::default());
         assert_eq!(fs::read(dir.join("state.broken")).unwrap(), b"trash");

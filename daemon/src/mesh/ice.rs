@@ -16,10 +16,9 @@ use tokio::time::Instant;
 use truca_core::Time;
 use truca_core::sorted::Map;
 use truca_core::stun::{self, Rate, respond};
-use truca_core::turn::{
-    Action, Client, Counters, HEADROOM, RelayId, Secrets, Server, Settings, TAILROOM, Via,
-};
+use truca_core::turn::{Action, Client, Counters, RelayId, Secrets, Server, Settings, Via};
 
+use crate::mesh::batch::{Inbox, Outgoing, Socket};
 use crate::mesh::stun::{BUDGET, bind};
 use crate::task::spawn;
 
@@ -46,8 +45,10 @@ pub struct Ice {
     start: Instant,
     /// What STUN has seen.
     pub counters: Cell<stun::Counters>,
-    /// What comes from clients over UDP is read here.
-    pub(super) inbox: RefCell<Box<[u8; MAX_DATAGRAM]>>,
+    /// What comes over UDP is read here.
+    pub(super) inbox: RefCell<Inbox>,
+    /// And answered here, each datagram in a place of its own.
+    pub(super) answers: RefCell<Box<[[u8; ANSWER]; BUDGET]>>,
     state: RefCell<State>,
 }
 
@@ -57,21 +58,19 @@ struct State {
     /// Absent while nothing is relayed.
     turn: Option<Server>,
     /// By the numbers in [`Via::Udp`].
-    sockets: Vec<Option<Rc<UdpSocket>>>,
+    sockets: Vec<Option<Rc<Socket>>>,
     /// By the numbers in [`Via::Tcp`].
     streams: Map<u32, Rc<Outlet>>,
     last_stream: u32,
     /// By [`RelayId`].
     relays: Vec<Option<Relay>>,
-    /// What comes from peers is read here, and a header is written before it.
-    buffer: Box<[u8; HEADROOM + MAX_DATAGRAM + TAILROOM]>,
     /// Bytes that went through relays.
     relayed: u64,
 }
 
 #[derive(Debug)]
 struct Relay {
-    socket: Rc<UdpSocket>,
+    socket: Rc<Socket>,
     reading: JoinHandle<()>,
 }
 
@@ -88,7 +87,8 @@ impl Ice {
         Rc::new(Self {
             start,
             counters: Cell::default(),
-            inbox: RefCell::new(Box::new([0; MAX_DATAGRAM])),
+            inbox: RefCell::default(),
+            answers: RefCell::new(Box::new([[0; ANSWER]; BUDGET])),
             state: RefCell::new(State {
                 rate: Rate::new(rate, salt),
                 turn: None,
@@ -96,7 +96,6 @@ impl Ice {
                 streams: Map::new(),
                 last_stream: 0,
                 relays: Vec::new(),
-                buffer: Box::new([0; HEADROOM + MAX_DATAGRAM + TAILROOM]),
                 relayed: 0,
             }),
         })
@@ -139,7 +138,7 @@ impl Ice {
     }
 
     /// Takes a UDP socket that clients send to.
-    pub fn add_socket(&self, socket: Rc<UdpSocket>) -> Via {
+    pub fn add_socket(&self, socket: Rc<Socket>) -> Via {
         let sockets = &mut self.state.borrow_mut().sockets;
         let place = sockets.iter().position(Option::is_none).unwrap_or_else(|| {
             sockets.push(None);
@@ -195,13 +194,15 @@ impl Ice {
         Some((server.counters(), server.len(), state.streams.len(), state.relayed))
     }
 
-    /// Does with a client's packet what it asks for; the answer is in `out`, with this length.
-    pub fn packet(
+    /// Does with a client's packet what it asks for: what it relays goes to `outgoing`; the answer is in `out`, with
+    /// this length.
+    pub(super) fn packet<'a>(
         self: &Rc<Self>,
         now: Time,
         client: Client,
-        packet: &[u8],
+        packet: &'a [u8],
         out: &mut [u8],
+        outgoing: &mut Outgoing<'a>,
     ) -> Option<usize> {
         let state = &mut *self.state.borrow_mut();
         let relays = state.turn.is_some();
@@ -209,7 +210,7 @@ impl Ice {
         if let [0x40..=0x7f, ..] | [0x00, 0x16, ..] = packet
             && relays
         {
-            return self.relay_packet(state, now, client, packet, out);
+            return self.relay_packet(state, now, client, packet, out, outgoing);
         }
         let mut seen = self.counters.get();
         seen.in_bytes += packet.len() as u64;
@@ -220,7 +221,7 @@ impl Ice {
             }
             // Allocate, Refresh, CreatePermission and ChannelBind
             [0x00, 0x03 | 0x04 | 0x08 | 0x09, ..] if relays => {
-                self.relay_packet(state, now, client, packet, out)
+                self.relay_packet(state, now, client, packet, out, outgoing)
             }
             _ => respond(packet, client.address, out, &mut seen),
         };
@@ -229,13 +230,14 @@ impl Ice {
         answer
     }
 
-    fn relay_packet(
+    fn relay_packet<'a>(
         self: &Rc<Self>,
         state: &mut State,
         now: Time,
         client: Client,
-        packet: &[u8],
+        packet: &'a [u8],
         out: &mut [u8],
+        outgoing: &mut Outgoing<'a>,
     ) -> Option<usize> {
         let server = state.turn.as_mut()?;
         let mut action = server.handle_client(now, client, packet, out);
@@ -243,7 +245,7 @@ impl Ice {
             let opened = open(address);
             action = server.opened(now, relay, opened.is_ok(), out);
             if let Ok(socket) = opened {
-                let socket = Rc::new(socket);
+                let socket = Socket::new(socket);
                 let reading = spawn(read_relay(self.clone(), relay, socket.clone()));
                 let place = usize::from(relay.0);
                 if state.relays.len() <= place {
@@ -255,9 +257,8 @@ impl Ice {
         match action {
             Action::Relay { relay, peer, payload } => {
                 let socket = &state.relays.get(usize::from(relay.0))?.as_ref()?.socket;
-                if let Ok(sent) = socket.try_send_to(&packet[payload], peer) {
-                    state.relayed += sent as u64;
-                }
+                state.relayed += payload.len() as u64;
+                outgoing.push(socket, peer, &packet[payload]);
                 None
             }
             Action::Reply(_, length) => {
@@ -268,28 +269,22 @@ impl Ice {
         }
     }
 
-    /// Hands on what has come to a relay.
-    fn peers_sent(&self, relay: RelayId, socket: &UdpSocket) {
+    /// Hands on what has come to a relay. Whether more may be waiting.
+    fn peers_sent(&self, relay: RelayId, socket: &Socket) -> bool {
         let now = self.now();
-        let State { turn, buffer, sockets, streams, relayed, .. } = &mut *self.state.borrow_mut();
-        let Some(server) = turn else { return };
-        for _ in 0..BUDGET {
-            let (length, peer) = match socket.try_recv_from(&mut buffer[HEADROOM..HEADROOM + MAX_DATAGRAM]) {
-                // it fills the buffer: it may have been cut
-                Ok((MAX_DATAGRAM, _)) => continue,
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // an ICMP error for what a relay sent to somebody who is gone: the socket itself is well
-                Err(_) => continue,
-            };
-            let Some(to) = server.handle_peer(now, relay, peer, &mut buffer[..], length) else { continue };
+        let inbox = &mut *self.inbox.borrow_mut();
+        let more = inbox.receive(socket);
+        let State { turn, sockets, streams, relayed, .. } = &mut *self.state.borrow_mut();
+        let Some(server) = turn else { return false };
+        let mut outgoing = Outgoing::default();
+        for (peer, slot, length) in inbox.datagrams() {
+            let Some(to) = server.handle_peer(now, relay, peer, slot, length) else { continue };
             *relayed += length as u64;
-            let bytes = &buffer[to.bytes];
+            let bytes = &slot[to.bytes];
             match to.client.via {
                 Via::Udp(number) => {
                     if let Some(Some(socket)) = sockets.get(usize::from(number)) {
-                        // lost when the buffer is full
-                        let _ = socket.try_send_to(bytes, to.client.address);
+                        outgoing.push(socket, to.client.address, bytes);
                     }
                 }
                 Via::Tcp(number) => {
@@ -298,6 +293,18 @@ impl Ice {
                     }
                 }
             }
+        }
+        self.flush(&mut outgoing);
+        more
+    }
+
+    /// Sends what waits. A full buffer loses it, as the network might have: clients ask again, media goes on.
+    pub(super) fn flush(&self, outgoing: &mut Outgoing<'_>) {
+        let lost = outgoing.flush();
+        if lost > 0 {
+            let mut seen = self.counters.get();
+            seen.unsent = seen.unsent.wrapping_add(lost);
+            self.counters.set(seen);
         }
     }
 }
@@ -321,10 +328,11 @@ fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-async fn read_relay(ice: Rc<Ice>, relay: RelayId, socket: Rc<UdpSocket>) {
-    while socket.readable().await.is_ok() {
-        ice.peers_sent(relay, &socket);
-        task::yield_now().await;
+async fn read_relay(ice: Rc<Ice>, relay: RelayId, socket: Rc<Socket>) {
+    while socket.udp().readable().await.is_ok() {
+        if ice.peers_sent(relay, &socket) {
+            task::yield_now().await;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What other nodes touch: links, membership datagrams, STUN and TURN, discovery.
 
+pub mod batch;
 pub mod discovery;
 pub mod ice;
 pub mod link;

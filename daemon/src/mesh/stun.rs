@@ -6,20 +6,21 @@
 
 use std::{io, net::SocketAddr, rc::Rc};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 use tokio::{net::UdpSocket, task};
-use truca_core::turn::{Client, Via};
+use truca_core::turn::{Client, HEADROOM, Via};
 
-use crate::mesh::ice::{ANSWER, Ice, MAX_DATAGRAM};
+use crate::mesh::batch::{Outgoing, Socket};
+use crate::mesh::ice::Ice;
 
-/// How many datagrams a task handles before it lets the others run.
+/// How many datagrams a task handles before it lets the others run, and one system call takes.
 pub const BUDGET: usize = 32;
 
 /// Binds a UDP socket. An IPv6 one takes no IPv4 traffic, so that `0.0.0.0` and `::` can stand side by side.
 ///
 /// Must be called inside the runtime.
 pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -29,38 +30,35 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Serves on this socket until the task is dropped or the socket breaks.
-pub async fn serve(socket: Rc<UdpSocket>, via: Via, ice: Rc<Ice>) -> io::Result<()> {
-    let own = socket.local_addr()?;
+pub async fn serve(socket: Rc<Socket>, via: Via, ice: Rc<Ice>) -> io::Result<()> {
+    let own = socket.udp().local_addr()?;
     loop {
-        socket.readable().await?;
-        from_clients(&socket, own, via, &ice);
-        task::yield_now().await;
+        socket.udp().readable().await?;
+        if from_clients(&socket, own, via, &ice) {
+            task::yield_now().await;
+        }
     }
 }
 
-fn from_clients(socket: &UdpSocket, own: SocketAddr, via: Via, ice: &Rc<Ice>) {
+/// Does with what has come what it asks for. Whether more may be waiting.
+fn from_clients(socket: &Rc<Socket>, own: SocketAddr, via: Via, ice: &Rc<Ice>) -> bool {
     let now = ice.now();
     let inbox = &mut *ice.inbox.borrow_mut();
-    let mut answer = [0; ANSWER];
-    for _ in 0..BUDGET {
-        let (length, source) = match socket.try_recv_from(&mut inbox[..]) {
-            // it fills the buffer: it may have been cut
-            Ok((MAX_DATAGRAM, _)) => continue,
-            Ok(received) => received,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            // An ICMP error for an answer to somebody who is gone: the socket itself is well
-            Err(_) => continue,
-        };
+    let answers = &mut *ice.answers.borrow_mut();
+    let more = inbox.receive(socket);
+    let mut outgoing = Outgoing::default();
+    for ((source, slot, length), answer) in inbox.datagrams().zip(answers.iter_mut()) {
         if is_own(source, own) {
             ice.count(|seen| seen.bad_source = seen.bad_source.wrapping_add(1));
-        } else if let Some(length) =
-            ice.packet(now, Client { via, address: source }, &inbox[..length], &mut answer)
-            // A full send buffer loses the answer, as the network might have: clients ask again
-            && socket.try_send_to(&answer[..length], source).is_err()
-        {
-            ice.count(|seen| seen.unsent = seen.unsent.wrapping_add(1));
+            continue;
+        }
+        let (client, packet) = (Client { via, address: source }, &slot[HEADROOM..HEADROOM + length]);
+        if let Some(length) = ice.packet(now, client, packet, answer, &mut outgoing) {
+            outgoing.push(socket, source, &answer[..length]);
         }
     }
+    ice.flush(&mut outgoing);
+    more
 }
 
 /// Whether a datagram claims to come from this very socket, or from its port on loopback.
@@ -84,9 +82,9 @@ mod tests {
     }
 
     fn start(address: &str) -> Option<(SocketAddr, Rc<Ice>)> {
-        let socket = Rc::new(bind(address.parse().unwrap()).ok()?);
+        let socket = Socket::new(bind(address.parse().unwrap()).ok()?);
         let ice = Ice::new(tokio::time::Instant::now(), 0, 0);
-        let own = socket.local_addr().unwrap();
+        let own = socket.udp().local_addr().unwrap();
         crate::task::spawn(serve(socket.clone(), ice.add_socket(socket), ice.clone()));
         Some((own, ice))
     }

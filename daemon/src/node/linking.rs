@@ -1,4 +1,5 @@
-//! The devices of a person: a new one is let in from whatever node it is at, and one is taken out.
+//! The devices of a person: a new one is let in from whatever node it is at, by another of them or by the
+//! [`password`], and one is taken out.
 //!
 //! Three parts, which one node may play at once: *visited*, where the page of the new device is; *home*, which
 //! alone can change the account, and passes on what the others say; *witness*, where devices of the account
@@ -11,10 +12,10 @@
 use std::time::Duration;
 
 use truca_core::Time;
-use truca_core::directory::record::{Account, Record, verify};
+use truca_core::directory::record::{PASSWORD, Record, verify};
 use truca_core::directory::window::{find, node_info};
 use truca_core::id::{DeviceId, NodeId};
-use truca_core::name::Address;
+use truca_core::name::{Address, Name};
 use truca_core::signal::call::SessionId;
 use truca_core::sorted::{Map, Set};
 use truca_core::wire::bytes::{Bytes, Point, Signature, Token};
@@ -23,6 +24,10 @@ use truca_core::wire::page::{Code, Failure, LinkEnd, Notice, OwnDevice};
 
 use super::{Job, Keys, Node};
 use crate::event::PageId;
+
+pub(super) mod password;
+
+use password::Password;
 
 /// Most new devices that wait for an answer at one home.
 const MAX_WISHES: usize = 64;
@@ -58,6 +63,9 @@ pub(super) struct Counters {
     /// Signatures that do not verify, or by a device that the account does not have.
     forged: u32,
     revoked: u32,
+    by_password: u32,
+    wrong_passwords: u32,
+    too_often: u32,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +73,7 @@ pub(super) struct Linking {
     wishes: Vec<Wish>,
     /// What pages of this node ask of the devices of accounts.
     asking: Map<PageId, Asking>,
+    pub(super) passwords: password::Passwords,
     pub(super) counters: Counters,
 }
 
@@ -74,6 +83,8 @@ struct Asking {
     request: Token,
     address: Address,
     ends: Time,
+    /// Whether it has shown a proof: each costs home a look.
+    proved: bool,
 }
 
 /// Which of the three parts a frame is for.
@@ -85,6 +96,10 @@ enum Part {
 }
 
 impl Linking {
+    pub(super) fn new(passwords: Vec<(Name, Password)>) -> Self {
+        Self { passwords: password::Passwords::new(passwords), ..Self::default() }
+    }
+
     fn position(&self, frame: &AccountFrame) -> Option<usize> {
         self.wishes.iter().position(|wish| wish.request == frame.request && wish.address == frame.address)
     }
@@ -125,6 +140,20 @@ impl<K: Keys> Node<K> {
         key: Point,
         commit: Bytes<32>,
     ) -> Result<(), Failure> {
+        let ask = Body::Ask { key, commit, at: self.id };
+        self.ask_home(now, page, id, address, PATIENCE + HOMES_ANSWER, ask)
+    }
+
+    /// Asks home for a page that has not signed in.
+    fn ask_home(
+        &mut self,
+        now: Time,
+        page: PageId,
+        id: u32,
+        address: Address,
+        patience: Duration,
+        ask: Body,
+    ) -> Result<(), Failure> {
         if self.linking.asking.contains_key(&page) {
             return Err(Failure::new(id, Code::WrongState, "this socket is asking already"));
         }
@@ -135,12 +164,11 @@ impl<K: Keys> Node<K> {
             return Err(Failure::new(id, Code::NoSuchPerson, "nobody has this address"));
         }
         let request = Bytes(self.random());
-        let ends = now + PATIENCE + HOMES_ANSWER;
-        self.linking.asking.insert(page, Asking { request, address: address.clone(), ends });
+        let ends = now + patience;
+        self.linking.asking.insert(page, Asking { request, address: address.clone(), ends, proved: false });
         self.jobs.insert((ends, Job::Wishes));
         // before what comes of it, which may be known at once
         self.tell(page, &Notice::Ok { id });
-        let ask = Body::Ask { key, commit, at: self.id };
         self.say(now, address.home, Part::Home, request, address, ask);
         Ok(())
     }
@@ -176,6 +204,14 @@ impl<K: Keys> Node<K> {
                 // at once, so that the page can sign in as soon as it is told
                 self.learn(now, &account);
                 LinkEnd::Linked
+            }
+            Body::Salt { server, salt, iterations } => {
+                return self.tell(page, &Notice::LinkSalt { server, salt, iterations });
+            }
+            Body::Proved { account, signature } => {
+                self.learn(now, &account);
+                self.linking.asking.remove(&page);
+                return self.tell(page, &Notice::LinkProved { signature });
             }
             Body::End(reason) => reason,
             _ => return,
@@ -235,7 +271,7 @@ impl<K: Keys> Node<K> {
     }
 
     /// Tells the pages of an account that are here.
-    fn tell_devices(&mut self, address: &Address, except: Option<SessionId>, notice: &Notice) {
+    pub(super) fn tell_devices(&mut self, address: &Address, except: Option<SessionId>, notice: &Notice) {
         let sessions = self.pages.sessions.iter();
         let pages: Vec<PageId> = sessions
             .filter(|(session, attached)| attached.own.address == *address && Some(**session) != except)
@@ -265,19 +301,21 @@ impl<K: Keys> Node<K> {
                 .map(|last| node_info(&self.directory, last.node, |id| self.alive.contains(id))),
             here: here.contains(device),
         });
-        Some(Notice::Devices { id, counter: account.body.counter, devices: devices.collect() })
+        let (counter, password) = (account.body.counter, account.body.has_password());
+        Some(Notice::Devices { id, counter, devices: devices.collect(), password })
     }
 
-    /// A device takes another of its account, or itself, out.
+    /// A device takes another of its account, or itself, out: what home is told.
     pub(super) fn on_revoke(
         &mut self,
-        now: Time,
         session: SessionId,
         device: DeviceId,
         counter: u32,
         signature: Signature,
-    ) -> Result<(), Failure> {
-        let Some(attached) = self.pages.sessions.get(&session) else { return Ok(()) };
+    ) -> Result<AccountFrame, Failure> {
+        let Some(attached) = self.pages.sessions.get(&session) else {
+            return Err(Failure::new(0, Code::NoSession, "the session is over"));
+        };
         let (address, key) = (attached.own.address.clone(), attached.gone.point);
         let known = self.directory.account(&address);
         if known.is_none_or(|account| !account.body.devices.contains(&device)) {
@@ -290,10 +328,8 @@ impl<K: Keys> Node<K> {
         if !verify(&key, AccountFrame::revoke_text(&address, &device, counter).as_bytes(), &signature) {
             return Err(Failure::new(0, Code::BadSignature, "the signature does not verify"));
         }
-        let request = Bytes(self.random());
         let body = Body::Revoke { device, counter, key, signature };
-        self.say(now, address.home, Part::Home, request, address, body);
-        Ok(())
+        Ok(AccountFrame { request: Bytes(self.random()), address, body })
     }
 
     // Home.
@@ -309,6 +345,16 @@ impl<K: Keys> Node<K> {
             Body::Revoke { device, counter, key, signature } => {
                 let (device, counter, key, signature) = (*device, *counter, *key, *signature);
                 self.revoke(now, &frame.address, device, counter, &key, &signature);
+            }
+            Body::Begin { key, client } => self.begin(now, from, &frame, key, client),
+            Body::Prove { key, client, server, proof } => {
+                self.prove(now, from, &frame, (key, client, server), proof);
+            }
+            Body::Password { counter, secret, key, signature } => {
+                let set = self.set_password(now, &frame.address, *counter, secret.clone(), key, signature);
+                if let Err(reason) = set {
+                    self.say(now, from, Part::Witness, frame.request, frame.address, Body::End(reason));
+                }
             }
             _ => self.go_on(now, from, frame),
         }
@@ -419,23 +465,13 @@ impl<K: Keys> Node<K> {
         signature: &Signature,
     ) -> Result<Vec<u8>, LinkEnd> {
         let account = self.directory.account(address).ok_or(LinkEnd::Refused)?;
-        let mut body = account.body.clone();
+        let known = account.body.devices.contains(&DeviceId::of_point(&key.0));
         let text = AccountFrame::link_text(address, request, new);
-        if !body.devices.contains(&DeviceId::of_point(&key.0)) || !verify(key, text.as_bytes(), signature) {
+        if !known || !verify(key, text.as_bytes(), signature) {
             self.linking.counters.forged = self.linking.counters.forged.wrapping_add(1);
             return Err(LinkEnd::Refused);
         }
-        if body.devices.len() >= self.directory.limits().devices {
-            return Err(LinkEnd::Full);
-        }
-        body.devices.push(DeviceId::of_point(&new.0));
-        body.counter += 1;
-        if !self.publish_account(now, body) {
-            return Err(LinkEnd::Full);
-        }
-        log::info!("an account has another device");
-        let account: Option<Account> = self.directory.account(address).cloned();
-        account.map(|account| Record::Account(account).encode()).ok_or(LinkEnd::Refused)
+        self.add_device(now, address, new)
     }
 
     fn revoke(
@@ -459,6 +495,9 @@ impl<K: Keys> Node<K> {
             return;
         }
         body.devices.retain(|known| *known != device);
+        if self.linking.passwords.left(&address.name, device) {
+            body.flags &= !PASSWORD;
+        }
         body.counter += 1;
         if self.publish_account(now, body) {
             self.linking.counters.revoked = self.linking.counters.revoked.wrapping_add(1);
@@ -528,7 +567,9 @@ impl<K: Keys> Node<K> {
         }
         match frame.body {
             Body::Ask { .. } | Body::Open(_) => self.witness_hears(&frame),
-            Body::Show(_) | Body::Linked(_) => self.visited_hears(now, frame),
+            Body::Show(_) | Body::Linked(_) | Body::Salt { .. } | Body::Proved { .. } => {
+                self.visited_hears(now, frame);
+            }
             // one node may be both
             Body::End(_) if self.linking.page(&frame).is_some() => self.visited_hears(now, frame),
             Body::End(_) => self.witness_hears(&frame),

@@ -249,7 +249,7 @@ impl<K: Keys> Node<K> {
             inbox: inbox::Inbox::default(),
             drift: compare::Drift::default(),
             links: links::Links::default(),
-            linking: linking::Linking::default(),
+            linking: linking::Linking::new(saved.passwords),
             pages: pages::Pages::default(),
             jobs: Set::new(),
             outputs: VecDeque::new(),
@@ -635,6 +635,7 @@ impl<K: Keys> Node<K> {
             accounts: accounts.map(|account| Record::Account(account).encode()).collect(),
             neighbours: self.neighbours(),
             owner: self.owner.kept.clone(),
+            passwords: self.linking.passwords.to_save(),
         }
     }
 

@@ -11,12 +11,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use truca_core::Time;
-use truca_core::directory::record::{ADMIN, AccountBody, DELETED};
+use truca_core::directory::record::{ADMIN, AccountBody, DELETED, PASSWORD};
 use truca_core::id::NodeId;
 use truca_core::name::{Address, Display};
 use truca_core::signal::call::SessionId;
 use truca_core::sorted::Map;
-use truca_core::wire::page::{ByeReason, Code, Failure};
+use truca_core::wire::page::{ByeReason, Code, Failure, Notice};
 
 use super::admin::{Answer, Arguments, Call, Refusal};
 use super::{Keys, Node};
@@ -200,6 +200,10 @@ impl<K: Keys> Node<K> {
         }
         if arguments.flag("reset_devices") == Some(true) {
             body.devices.clear();
+            body.flags &= !PASSWORD;
+            self.linking.passwords.forget(&body.name);
+            // also when nothing but this has changed
+            self.save_soon(now);
         }
         let address = Address { home: body.home, name: body.name.clone() };
         if body != before {
@@ -221,6 +225,7 @@ impl<K: Keys> Node<K> {
         body.devices.clear();
         let address = Address { home: body.home, name: body.name.clone() };
         self.publish_owned(now, body)?;
+        self.linking.passwords.forget(&address.name);
         self.owner.kept.reports.retain(|report| report.about != address);
         log::info!("the owner deleted an account");
         Ok(json!({}))
@@ -233,7 +238,7 @@ impl<K: Keys> Node<K> {
         }
     }
 
-    /// An account changed: sessions of devices that it has no more end.
+    /// An account changed: sessions of devices that it has no more end, the others are told.
     pub(super) fn account_changed(&mut self, now: Time, address: &Address) {
         let devices = self.directory.account(address).map(|account| account.body.devices.as_slice());
         let devices = devices.unwrap_or_default();
@@ -245,6 +250,8 @@ impl<K: Keys> Node<K> {
         for session in gone {
             self.expel(now, session, ByeReason::Revoked);
         }
+        let counter = self.counter_of(address);
+        self.tell_devices(address, None, &Notice::AccountChanged { counter });
     }
 
     fn ban(&mut self, now: Time, arguments: &Arguments) -> Answer {

@@ -14,7 +14,7 @@ use truca_core::signal::call::SessionId;
 use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, MAX_UNCONFIRMED_OF_ALL, Session};
 use truca_core::sorted::{Map, Set};
 use truca_core::wire::bytes::{Challenge, Token};
-use truca_core::wire::node::Device;
+use truca_core::wire::node::{AccountBody as Body, Device};
 use truca_core::wire::page::{
     ByeReason, CallEvent, Code, Failure, HelloNode, IceServer, Notice, Presence, Request, SignIn, VERSION,
 };
@@ -267,6 +267,14 @@ impl<K: Keys> Node<K> {
             (None, Request::LinkOpen { id, nonce }) => {
                 return self.on_link_open(now, page, id, nonce).map(Some);
             }
+            (None, Request::LinkPassword { id, address, key, client }) => {
+                self.attempt(page, id)?;
+                return self.on_link_password(now, page, id, address, key, client).map(|()| None);
+            }
+            (None, Request::LinkProve { id, key, client, server, proof }) => {
+                let body = Body::Prove { key, client, server, proof };
+                return self.on_link_prove(now, page, id, body).map(|()| None);
+            }
             (None, Request::LinkRefuse { id, .. }) => {
                 self.stop_asking(now, page);
                 return Ok(Some(Notice::Ok { id }));
@@ -308,14 +316,28 @@ impl<K: Keys> Node<K> {
             Request::Profile { display, .. } => self.on_profile(now, session, &display)?,
             Request::Devices { id } => return Ok(self.own_devices(session, id)),
             Request::Revoke { device, counter, signature, .. } => {
-                self.on_revoke(now, session, device, counter, signature)?;
+                let wish = self.on_revoke(session, device, counter, signature)?;
+                self.tell(page, &Notice::Ok { id });
+                self.say_home(now, wish);
+                return Ok(None);
+            }
+            Request::Password { counter, secret, signature, .. } => {
+                self.tell(page, &Notice::Ok { id });
+                if let Some(wish) = self.on_password(session, counter, secret, signature) {
+                    self.say_home(now, wish);
+                }
+                return Ok(None);
             }
             Request::LinkShow { request, nonce, .. } => self.on_link_show(now, session, request, nonce),
             Request::LinkConfirm { request, signature, .. } => {
                 self.on_link_confirm(now, session, request, signature);
             }
             Request::LinkRefuse { request: Some(request), .. } => self.on_link_refuse(now, session, request),
-            Request::Find { .. } | Request::Link { .. } | Request::LinkOpen { .. } => {
+            Request::Find { .. }
+            | Request::Link { .. }
+            | Request::LinkOpen { .. }
+            | Request::LinkPassword { .. }
+            | Request::LinkProve { .. } => {
                 return Err(Failure::new(id, Code::SignedIn, "this socket has signed in"));
             }
             Request::Report { address, reason, .. } => self.on_report(now, session, address, &reason)?,

@@ -177,6 +177,7 @@ impl<K: Keys> Node<K> {
             "address": address.to_string(),
             "display": account.body.display.as_str(),
             "admin": account.body.is_admin(),
+            "password": account.body.has_password(),
             "devices": account.body.devices.len(),
             "here": !at.is_empty(),
             "at": at,

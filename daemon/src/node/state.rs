@@ -8,10 +8,15 @@ use std::net::SocketAddr;
 use ring::digest;
 use serde::{Deserialize, Serialize};
 
+use truca_core::name::Name;
+
+use super::linking::password::Password;
 use super::owner::Kept;
 
 /// First bytes of the file; the last one is the version of its format.
-const MAGIC: &[u8; 8] = b"trucast\x02";
+const MAGIC: &[u8; 8] = b"trucast\x03";
+/// The version before, which had no passwords.
+const BEFORE: &[u8; 8] = b"trucast\x02";
 
 /// What is saved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +33,8 @@ pub struct Saved {
     pub neighbours: Vec<SocketAddr>,
     /// What the owner decided, and what was reported.
     pub owner: Kept,
+    /// What is kept of the passwords of its accounts.
+    pub passwords: Vec<(Name, Password)>,
 }
 
 impl Saved {
@@ -40,12 +47,18 @@ impl Saved {
 
     /// Reads the file's content; nothing when any byte of it is wrong.
     pub fn decode(content: &[u8]) -> Option<Self> {
-        let rest = content.strip_prefix(MAGIC)?;
+        let before = content.starts_with(BEFORE);
+        let rest = content.strip_prefix(if before { BEFORE } else { MAGIC })?;
         let (sum, body) = rest.split_at_checked(32)?;
         if digest::digest(&digest::SHA256, body).as_ref() != sum {
             return None;
         }
-        postcard::from_bytes(body).ok()
+        // the last field of the version before is an empty list
+        let missing: &[u8] = if before { &[0] } else { &[] };
+        match postcard::take_from_bytes(&[body, missing].concat()) {
+            Ok((saved, [])) => Some(saved),
+            _ => None,
+        }
     }
 }
 
@@ -64,5 +77,14 @@ mod tests {
             assert_eq!(Saved::decode(&changed), None);
             assert_eq!(Saved::decode(&content[..at]), None);
         }
+    }
+
+    #[test]
+    fn what_the_version_before_saved_is_read_without_passwords() {
+        let saved = Saved { boot: 3, accounts: vec![vec![1, 2, 3]], ..Saved::default() };
+        let body = &saved.encode()[40..];
+        let body = &body[..body.len() - 1];
+        let before = [BEFORE, digest::digest(&digest::SHA256, body).as_ref(), body].concat();
+        assert_eq!(Saved::decode(&before), Some(saved));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::task;
@@ -12,6 +11,7 @@ use super::Running;
 use crate::host::config::Config;
 use crate::host::interfaces;
 use crate::listen;
+use crate::mesh::batch::Socket;
 use crate::mesh::ice::{relay_addresses, stream};
 use crate::mesh::stun;
 use crate::task::spawn;
@@ -51,7 +51,7 @@ impl Running {
             }
             match stun::bind(address) {
                 Ok(socket) => {
-                    let socket = Rc::new(socket);
+                    let socket = Socket::new(socket);
                     let via = self.ice.add_socket(socket.clone());
                     let udp = spawn(stun::serve(socket, via, self.ice.clone()));
                     let tcp = match listen::bind(address) {

@@ -33,14 +33,14 @@ export class App implements Actions {
     this.wire = new Wire({ ...env, signer: identity }, this.wireEvents());
     this.devices = new Devices(store, this.wire, identity, (profile) => this.signIn(profile), (text) => this.toast(text));
     const ask: Wire["request"] = (name, body) => this.wire.request(name, body);
-    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.servers(), broken: () => this.wire.nudge() }, (text) => this.toast(text));
+    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.servers(), saves: () => store.state.save, broken: () => this.wire.nudge() }, (text) => this.toast(text));
   }
 
   async start(): Promise<void> {
     const profile = (await this.identity.profile()) ?? null;
     this.profile = profile;
-    const hide = await this.identity.hidesAddress();
-    this.store.set({ page: profile ? "home" : "name", lasting: this.identity.lasting, hide });
+    const [hide, save] = [await this.identity.wish("hide"), await this.identity.wish("save")];
+    this.store.set({ page: profile ? "home" : "name", lasting: this.identity.lasting, hide, save });
     this.wire.watch("", WINDOW);
     this.wire.start(profile);
   }
@@ -97,9 +97,25 @@ export class App implements Actions {
     void this.devices.find(text);
   }
 
-  linkAs(person: Person | null): void {
-    if (person) void this.devices.choose(person);
-    else this.devices.open();
+  linkAs(person: Person): void {
+    this.devices.pick(person);
+  }
+
+  linkBy(way: "device" | "password", person: Person): void {
+    if (way === "device") void this.devices.choose(person);
+    else this.devices.passwords.open(person);
+  }
+
+  linkPassword(typed: string): void {
+    void this.devices.passwords.come(typed);
+  }
+
+  setPassword(typed: string | null): Promise<string | null> {
+    return this.devices.passwords.set(typed);
+  }
+
+  addedKnown(): void {
+    void this.devices.known();
   }
 
   askedShow(): void {
@@ -129,7 +145,13 @@ export class App implements Actions {
 
   hideAddress(hide: boolean): void {
     this.store.set({ hide });
-    void this.identity.hideAddress(hide);
+    void this.identity.setWish("hide", hide);
+  }
+
+  saveData(save: boolean): void {
+    this.store.set({ save });
+    void this.identity.setWish("save", save);
+    this.calls.saveData(save);
   }
 
   async report(address: string, reason: string): Promise<string | null> {
@@ -210,6 +232,7 @@ export class App implements Actions {
         this.store.set({ me: { address, display, device }, page: "home", signingIn: false, nameProblem: null });
         this.keepProfile(address, display);
         this.calls.newSession();
+        void this.devices.list();
       },
       refused: (error) => {
         const { me } = this.store.state;
@@ -249,6 +272,9 @@ export class App implements Actions {
       case "link_shown":
       case "link_opened":
       case "link_ended":
+      case "link_salt":
+      case "link_proved":
+      case "account_changed":
         return void this.devices.onMessage(message);
       default:
         return this.calls.onMessage(message);

@@ -70,6 +70,10 @@ export class Calls {
     this.store.set({ call: null, newDevice: null });
   }
 
+  saveData(save: boolean): void {
+    for (const call of [this.current, this.ring, this.twin]) if (call && !call.over) call.saveData(save);
+  }
+
   micAnswer(how: MicDecision): void {
     this.micDecision?.(how);
     this.micDecision = null;

@@ -1,7 +1,8 @@
 // One person, several devices: how a new one is let in by one that is in, from
 // both sides, and the list of them. What two devices show each other is a
 // number that no router between them can make equal (docs/protocol.md section 5).
-import type { Identity } from "./identity";
+import { deviceId, type Identity } from "./identity";
+import { Passwords } from "./passwords";
 import { t } from "./text";
 import { base64url, fromBase64url } from "./wire/bytes";
 import {
@@ -14,7 +15,9 @@ import type { InboundMessage, Profile, Wire } from "./wire/wire";
 /** Where somebody is who wants in with this device. */
 export type Linking =
   | { step: "find"; found: Person[] | null; problem: string | null }
-  | { step: "ask"; person: Person; number: string | null; problem: LinkEnd | string | null };
+  | { step: "how"; person: Person }
+  | { step: "ask"; person: Person; number: string | null; problem: LinkEnd | string | null }
+  | { step: "password"; person: Person; busy: boolean; problem: LinkEnd | string | null };
 
 /** A new device that wants in, as this one sees it. */
 export interface Asked extends LinkAsked {
@@ -40,6 +43,7 @@ const codeOf = (error: unknown): string => (error instanceof WireError ? error.c
 export class Devices {
   /** Of the wish that this device has, or has taken up. */
   private nonce = "";
+  readonly passwords: Passwords;
 
   constructor(
     private readonly store: Store,
@@ -47,7 +51,9 @@ export class Devices {
     private readonly identity: Identity,
     private readonly enter: (profile: Profile) => void,
     private readonly toast: (text: string) => void,
-  ) {}
+  ) {
+    this.passwords = new Passwords(store, wire, identity, enter);
+  }
 
   // The new device.
 
@@ -64,7 +70,14 @@ export class Devices {
 
   private stopAsking(): void {
     const { linking } = this.store.state;
+    this.passwords.stopAsking();
     if (linking?.step === "ask" && !linking.problem) void this.wire.early("link_refuse", {}).catch(() => undefined);
+  }
+
+  /** That is the person; one who has a password is asked which way. */
+  pick(person: Person): void {
+    if (person.password) this.store.set({ linking: { step: "how", person } });
+    else void this.choose(person);
   }
 
   async find(text: string): Promise<void> {
@@ -99,6 +112,7 @@ export class Devices {
     const { linking } = this.store.state;
     // The wire says hello before it is ready to be asked.
     if (linking?.step === "ask" && !linking.problem) setTimeout(() => void this.choose(linking.person));
+    this.passwords.newSocket();
     this.store.set({ asked: null });
   }
 
@@ -137,6 +151,8 @@ export class Devices {
     try {
       if (yes && number) {
         const signature = await this.identity.sign(linkText(me.address, request, key));
+        const point = fromBase64url(key);
+        if (point) await this.identity.knowDevices(me.address, [await deviceId(point)]);
         await this.wire.request("link_confirm", { request, signature });
       } else {
         await this.wire.request("link_refuse", { request });
@@ -164,7 +180,10 @@ export class Devices {
   }
 
   async onMessage(message: InboundMessage): Promise<void> {
+    this.passwords.onMessage(message);
     switch (message.name) {
+      case "account_changed":
+        return this.list();
       case "link_asked":
         return this.store.set({ asked: { ...message.body, number: null, taken: false } });
       case "link_shown":
@@ -189,10 +208,22 @@ export class Devices {
   async list(): Promise<void> {
     try {
       const answer = await this.wire.ask("devices", {});
-      this.store.set({ devices: answer as unknown as DeviceList });
+      const devices = answer as unknown as DeviceList;
+      this.store.set({ devices });
+      const { me } = this.store.state;
+      if (!me) return;
+      const added = await this.identity.unknownDevices(me.address, devices.devices.map((one) => one.device));
+      this.store.set({ added: devices.devices.filter((one) => added.includes(one.device)) });
     } catch {
       // The sheet says who one is all the same.
     }
+  }
+
+  /** The person knows of the devices that were added. */
+  async known(): Promise<void> {
+    const { added, me } = this.store.state;
+    this.store.set({ added: [] });
+    if (me) await this.identity.knowDevices(me.address, added.map((one) => one.device));
   }
 
   /** Takes a device out; null, or the code of what went wrong. */

@@ -67,13 +67,24 @@ export class Identity implements Signer {
     return this.store.set("profile", profile);
   }
 
-  /** Whether those who are called may not see this device's address. */
-  async hidesAddress(): Promise<boolean> {
-    return (await this.store.get<boolean>("hide")) ?? false;
+  /** `hide`: those who are called may not see this device's address. `save`: sound only, and little of it. */
+  async wish(name: "hide" | "save"): Promise<boolean> {
+    return (await this.store.get<boolean>(name)) ?? false;
   }
 
-  hideAddress(hide: boolean): Promise<void> {
-    return this.store.set("hide", hide);
+  setWish(name: "hide" | "save", value: boolean): Promise<void> {
+    return this.store.set(name, value);
+  }
+
+  /** Which of the account's own devices this one was not told of yet. Of an account that is new here, none. */
+  async unknownDevices(address: string, devices: readonly string[]): Promise<string[]> {
+    const known = await this.store.update<string[]>("own:" + address, (old) => old ?? [...devices]);
+    return devices.filter((one) => !known.includes(one));
+  }
+
+  /** The person has seen these. */
+  async knowDevices(address: string, devices: readonly string[]): Promise<void> {
+    await this.store.update<string[]>("own:" + address, (old) => [...new Set([...(old ?? []), ...devices])]);
   }
 
   async checkPin(address: string, device: string): Promise<PinVerdict> {

@@ -1,7 +1,6 @@
-// The pure parts that views stand on: the window on people, numbers, words.
+// The pure parts that views stand on: the window on people, words.
 import { describe, expect, it } from "vitest";
 import { applyPeople } from "./people";
-import { quality, readStats, NO_STATS } from "./call/stats";
 import { pickLanguage, t } from "./text";
 import type { Person } from "./wire/messages";
 
@@ -30,29 +29,6 @@ describe("the window on people", () => {
     const next = applyPeople(start, { ...message, reset: true, total: 1, people: [person("z")], order: ["z"] });
     expect(names(next)).toEqual(["z"]);
     expect(next.total).toBe(1);
-  });
-});
-
-describe("numbers of a call", () => {
-  it("are read from a report", () => {
-    const stats = readStats([
-      { id: "a", type: "inbound-rtp", kind: "audio", packetsReceived: 50, packetsLost: 1, totalSamplesReceived: 48000, jitter: 0.01 },
-      { id: "v", type: "inbound-rtp", kind: "video", packetsReceived: 9, framesDecoded: 7, framesReceived: 8 },
-      { id: "t", type: "transport", selectedCandidatePairId: "p" },
-      { id: "p", type: "candidate-pair", localCandidateId: "l", remoteCandidateId: "r", currentRoundTripTime: 0.02 },
-      { id: "l", type: "local-candidate", candidateType: "relay", relayProtocol: "tcp" },
-      { id: "r", type: "remote-candidate", candidateType: "host" },
-    ]);
-    expect(stats).toMatchObject({ audioFrames: 48000, framesDecoded: 7, videoFrames: 8, lost: 1, received: 59, roundTripMs: 20 });
-    expect(stats.pair).toEqual({ local: "relay", remote: "host", relay: "tcp" });
-  });
-
-  it("judge the line by loss and round trip", () => {
-    const now = { ...NO_STATS, received: 100 };
-    expect(quality(NO_STATS, { ...now, roundTripMs: 40 })).toBe("good");
-    expect(quality(NO_STATS, { ...now, lost: 4 })).toBe("fair");
-    expect(quality(NO_STATS, { ...now, roundTripMs: 600 })).toBe("poor");
-    expect(quality(now, now)).toBe("poor");
   });
 });
 

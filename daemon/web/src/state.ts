@@ -3,7 +3,7 @@
 import type { CallView } from "./call/view";
 import type { MediaProblem } from "./call/media";
 import type { Asked, Linking } from "./devices";
-import type { Devices, Media, Person } from "./wire/messages";
+import type { Devices, Media, OwnDevice, Person } from "./wire/messages";
 import type { WireState } from "./wire/wire";
 
 export interface State {
@@ -37,8 +37,12 @@ export interface State {
   canHide: boolean;
   /** The person wants that. */
   hide: boolean;
+  /** Sound only, and little of it. */
+  save: boolean;
   /** The person's own devices, once they were asked for. */
   devices: Devices | null;
+  /** Those of them that were added without this one, and that the person has not seen yet. */
+  added: OwnDevice[];
 }
 
 export interface Actions {
@@ -61,10 +65,19 @@ export interface Actions {
   rename(display: string): Promise<string | null>;
   /** Calls go through routers only, so that nobody sees this device's address. */
   hideAddress(hide: boolean): void;
+  /** Calls with little sound and no pictures, from now on and in the call that goes on. */
+  saveData(save: boolean): void;
   /** Opens or leaves the way in for somebody who has a name already. */
   link(open: boolean): void;
   linkFind(text: string): void;
-  linkAs(person: Person | null): void;
+  /** That is who one is; then by which way, and with which password. */
+  linkAs(person: Person): void;
+  linkBy(way: "device" | "password", person: Person): void;
+  linkPassword(typed: string): void;
+  /** Sets the password, or takes it away; null, or the code of what went wrong. */
+  setPassword(typed: string | null): Promise<string | null>;
+  /** The devices that were added are the person's own. */
+  addedKnown(): void;
   /** Takes up what a new device asks; then whether its number is the same. */
   askedShow(): void;
   askedAnswer(yes: boolean): void;
@@ -77,7 +90,7 @@ export const START: State = {
   page: "loading", wire: "off", waiting: false, node: "", nodes: null, me: null, lasting: true,
   signingIn: false, nameProblem: null, search: "", people: null, total: 0, selected: null, call: null,
   incoming: null, micQuestion: null, newDevice: null, toast: "", settings: false,
-  linking: null, asked: null, canHide: false, hide: false, devices: null,
+  linking: null, asked: null, canHide: false, hide: false, save: false, devices: null, added: [],
 };
 
 export class Store {

@@ -15,6 +15,7 @@ const lab = path.join(root, 'tests/lab/lab.sh');
 const target = process.env.CARGO_TARGET_DIR ? path.resolve(root, process.env.CARGO_TARGET_DIR) : path.join(root, 'target');
 export const out = path.join(target, 'e2e');
 const trucad = path.resolve(root, process.env.TRUCA ?? path.join(target, 'debug/trucad'));
+const shaper = path.join(target, 'debug/shaper');
 const prefix = process.env.LAB ?? 'truca';
 
 export const namespace = (name) => `${prefix}-${name}`;
@@ -26,15 +27,15 @@ export class Lab {
    * Builds the namespaces and starts a daemon in every node, or in those of `daemons`. Discovery by mDNS and
    * nothing else, unless `config` (UCI) says more; `routes: 'none'` leaves the routes to a routing daemon;
    * `masquerade` are nft's flags of it, `switches` are more of the lab's, `firewall` is what `set` takes, before any
-   * daemon starts. Logs go to `name`.
+   * daemon starts; `shaped` is the number of a link that can be bad. Logs go to `name`.
    */
-  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '', switches = {}, firewall, name } = {}) {
+  static async up(mode, nodes = 3, { daemons, config = '', routes = 'static', masquerade = '', switches = {}, firewall, shaped = '', name } = {}) {
     if (!existsSync(trucad)) throw new Error(`no daemon at ${trucad}: cargo build -p trucad, or set TRUCA`);
-    const logs = path.join(out, name ?? (masquerade ? `${mode}-${masquerade}` : mode));
+    const logs = path.join(out, name ?? [mode, masquerade, shaped && 'shaped'].filter(Boolean).join('-'));
     rmSync(logs, { recursive: true, force: true });
     mkdirSync(logs, { recursive: true });
     const self = new Lab(mode, logs, switches);
-    await self.#sh(['up'], { NODES: String(nodes), ROUTES: routes, MASQ: masquerade });
+    await self.#sh(['up'], { NODES: String(nodes), ROUTES: routes, MASQ: masquerade, SHAPED: String(shaped), SHAPER: shaper });
     if (firewall) await self.set(...firewall);
     for (let i = 1; i <= nodes; i++) {
       if (!daemons || daemons.includes(i)) self.nodes.push(new Node(i, mode, logs, self.state, config));
@@ -89,6 +90,33 @@ export class Lab {
 
   #sh(words, switches = {}) {
     return run(lab, words, { env: { ...process.env, MODE: this.mode, LAB: prefix, ...this.switches, ...switches } });
+  }
+
+  /**
+   * What the shaped link is like from now on, both ways: `rate=300 delay=100 jitter=20 loss=5` (kb/s, ms, percent;
+   * what is not named is perfect). Without words, what it is like and what it has carried.
+   */
+  async shape(...words) {
+    const { stdout } = await run(lab, ['shape', ...words], { env: { ...process.env, LAB: prefix, SHAPER: shaper } });
+    return JSON.parse(stdout);
+  }
+
+  /** Counts a client's UDP from now on, whole IP packets: whatever its calls cost, checks and reports too. */
+  async countUdp(client) {
+    await inside(client, 'nft', `
+      table inet counted {
+        counter to { }
+        counter from { }
+        chain in { type filter hook input priority 0; policy accept; meta l4proto udp counter name "to"; }
+        chain out { type filter hook output priority 0; policy accept; meta l4proto udp counter name "from"; }
+      }`);
+  }
+
+  /** Bytes to the client and from it. */
+  async udpBytes(client) {
+    const { stdout } = await inside(client, 'nft', '-j', 'list', 'counters', 'table', 'inet', 'counted');
+    const counters = JSON.parse(stdout).nftables.flatMap(({ counter }) => counter ?? []);
+    return Object.fromEntries(counters.map(({ name, bytes }) => [name, bytes]));
   }
 
   /** After a failed scenario: every daemon runs, every wire is whole. */

@@ -281,6 +281,29 @@ export class Person {
     await this.see('settings').waitFor({ state: 'hidden' });
   }
 
+  /** Until the mark of the line is one of these. */
+  async lineIs(marks, ms = 30_000) {
+    const read = () => this.see('quality').getAttribute('data-quality', { timeout: 2_000 });
+    return until(`${this.name}'s line is ${marks.join(' or ')}`, read, (mark) => marks.includes(mark), ms);
+  }
+
+  async opensLine() {
+    await this.see('quality').click();
+    await this.see('line-sheet').waitFor();
+  }
+
+  async closesLine() {
+    await this.see('line-close').click();
+    await this.see('line-sheet').waitFor({ state: 'hidden' });
+  }
+
+  /** In the details of the line: sound only, and little of it. */
+  async savesData(save) {
+    await this.opensLine();
+    await this.see('save-data').setChecked(save);
+    await this.closesLine();
+  }
+
   async hangsUp() {
     await this.see('hangup').click();
   }

@@ -106,7 +106,7 @@ pub struct AccountBody {
     pub devices: Vec<DeviceId>,
     /// Grows with every change.
     pub counter: u32,
-    /// [`ADMIN`], [`DELETED`]; a reader keeps what it does not know.
+    /// [`ADMIN`], [`DELETED`], [`PASSWORD`]; a reader keeps what it does not know.
     pub flags: u8,
 }
 
@@ -114,6 +114,8 @@ pub struct AccountBody {
 pub const ADMIN: u8 = 1;
 /// The account is no more: its record is a tombstone, which keeps older ones from coming back.
 pub const DELETED: u8 = 2;
+/// A new device is let in by a password; what is kept of it only home knows.
+pub const PASSWORD: u8 = 4;
 
 impl AccountBody {
     /// Whether it is a tombstone.
@@ -124,6 +126,11 @@ impl AccountBody {
     /// Whether it is an administrator's.
     pub fn is_admin(&self) -> bool {
         self.flags & ADMIN != 0
+    }
+
+    /// Whether it has a password.
+    pub fn has_password(&self) -> bool {
+        self.flags & PASSWORD != 0
     }
 }
 

@@ -199,6 +199,7 @@ fn person(
         at: at.into_iter().map(|id| node_info(directory, id, alive)).collect(),
         devices: account.body.devices.clone(),
         you: Some(&address) == you,
+        password: account.body.has_password(),
         address,
     }
 }

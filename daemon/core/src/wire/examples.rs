@@ -12,7 +12,7 @@ fn examples(direction: &str) -> Vec<&'static str> {
 #[test]
 fn every_example_of_a_request_is_read_and_written_back() {
     let found = examples("to-node");
-    assert_eq!(found.len(), 26, "one example for each request");
+    assert_eq!(found.len(), 29, "one example for each request");
     for text in found {
         let request = Request::parse(text).unwrap_or_else(|failure| panic!("{text}: {failure:?}"));
         assert_eq!(serde_json::to_string(&request).unwrap(), text);
@@ -22,7 +22,7 @@ fn every_example_of_a_request_is_read_and_written_back() {
 #[test]
 fn every_example_of_a_message_to_a_page_is_read_and_written_back() {
     let found = examples("to-page");
-    assert_eq!(found.len(), 24, "one example for each message");
+    assert_eq!(found.len(), 27, "one example for each message");
     for text in found {
         let written = serde_json::from_str::<Notice>(text)
             .map(|notice| serde_json::to_string(&notice).unwrap())

@@ -9,6 +9,7 @@ use super::bytes::{Bytes, Point, Signature, Token};
 use super::page::{Candidate, Description, Kind, LinkEnd, Presence, Reason};
 use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::{Address, Display};
+use crate::scram::Secret;
 
 /// The version of the node wire.
 pub const VERSION: u16 = 1;
@@ -187,9 +188,63 @@ pub enum AccountBody {
         /// Over `truca-revoke-1`.
         signature: Signature,
     },
+    /// New device → home: it wants in by the password.
+    Begin {
+        /// Its key.
+        key: Point,
+        /// Its nonce.
+        client: Token,
+    },
+    /// Home → new device: how to stretch it, and home's nonce.
+    Salt {
+        /// Home's nonce.
+        server: Token,
+        /// Salt of the stretching.
+        salt: Bytes<16>,
+        /// Its iterations.
+        iterations: u32,
+    },
+    /// New device → home: it knows the password.
+    Prove {
+        /// As in `Begin`.
+        key: Point,
+        /// As in `Begin`.
+        client: Token,
+        /// As in `Salt`: home has kept nothing.
+        server: Token,
+        /// `ClientProof`.
+        proof: Bytes<32>,
+    },
+    /// Home → new device: it is one of the account's now, and home knows the password too.
+    Proved {
+        /// The encoded `Account` record.
+        account: Vec<u8>,
+        /// `ServerSignature`.
+        signature: Bytes<32>,
+    },
+    /// A device → home: the password from now on, or that there is none.
+    Password {
+        /// The counter of the account that it has seen.
+        counter: u32,
+        /// What home is to keep of it.
+        secret: Option<Secret>,
+        /// The device's own key.
+        key: Point,
+        /// Over `truca-password-1`.
+        signature: Signature,
+    },
 }
 
 impl AccountFrame {
+    /// The text that a device signs to set the account's password, or to have none.
+    pub fn password_text(address: &Address, counter: u32, secret: Option<&Secret>) -> String {
+        let secret = secret.map_or_else(String::new, |secret| {
+            let Secret { salt, iterations, stored, server } = secret;
+            format!("{salt}\n{iterations}\n{stored}\n{server}\n")
+        });
+        format!("truca-password-1\n{address}\n{counter}\n{secret}")
+    }
+
     /// The text that a device signs to let another in (`docs/protocol.md` section 4).
     pub fn link_text(address: &Address, request: &Token, key: &Point) -> String {
         format!("truca-link-1\n{address}\n{request}\n{key}\n")

@@ -19,6 +19,7 @@ use crate::directory::record::{
 use crate::gossip::seal::{self, PairKey};
 use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::Address;
+use crate::scram::{MIN_ITERATIONS, Secret};
 
 const PROTOCOL: &str = include_str!("../../../../docs/protocol.md");
 
@@ -68,15 +69,23 @@ fn account(body: Devices) -> AccountFrame {
 
 fn devices() -> Vec<(&'static str, Devices)> {
     let (key, signature) = (Bytes([4; 65]), Bytes([0x55; 64]));
+    let (client, server) = (Bytes([8; 16]), Bytes([9; 16]));
+    let (stored, known) = (Bytes([0x54; 32]), Bytes([0x56; 32]));
+    let secret = Secret { salt: Bytes([0x51; 16]), iterations: MIN_ITERATIONS, stored, server: known };
     vec![
         ("devices-ask", Devices::Ask { key, commit: Bytes([0x66; 32]), at: NodeId([0xa1; 16]) }),
         ("devices-show", Devices::Show(Bytes([8; 16]))),
         ("devices-open", Devices::Open(Bytes([9; 16]))),
         ("devices-confirm", Devices::Confirm { key, signature }),
         ("devices-refuse", Devices::Refuse),
-        ("devices-end", Devices::End(LinkEnd::Full)),
+        ("devices-end", Devices::End(LinkEnd::NoPassword)),
         ("devices-linked", Devices::Linked(vec![0xee; 2])),
         ("devices-revoke", Devices::Revoke { device: DeviceId([0xd1; 16]), counter: 300, key, signature }),
+        ("devices-begin", Devices::Begin { key, client }),
+        ("devices-salt", Devices::Salt { server, salt: Bytes([0x51; 16]), iterations: MIN_ITERATIONS }),
+        ("devices-prove", Devices::Prove { key, client, server, proof: Bytes([0x52; 32]) }),
+        ("devices-proved", Devices::Proved { account: vec![0xee; 2], signature: Bytes([0x53; 32]) }),
+        ("devices-password", Devices::Password { counter: 300, secret: Some(secret), key, signature }),
     ]
 }
 

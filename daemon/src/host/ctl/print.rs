@@ -23,6 +23,7 @@ const ACCOUNTS: Columns = &[
     ("NAME", "display"),
     ("ADMIN", "admin"),
     ("DEVICES", "devices"),
+    ("PASSWORD", "password"),
     ("HERE", "here"),
     ("AT", "at"),
 ];

@@ -158,10 +158,10 @@ fn lists_are_printed_as_tables_and_empty_ones_as_words() {
          casa   10.0.0.1:8443   yes      1 min 1 s  999 B  2 KiB  aaaq\n\
          torre  10.0.0.22:8443  no       1 h 0 min  0 B    1 B    bbbq\n"
     );
-    let people = json!({"accounts": [{"address": "nuria@a", "display": "Núria", "devices": 2, "admin": false, "here": true, "at": ["casa"]}]});
+    let people = json!({"accounts": [{"address": "nuria@a", "display": "Núria", "devices": 2, "admin": false, "password": true, "here": true, "at": ["casa"]}]});
     assert_eq!(
         print("accounts", &people),
-        "ADDRESS  NAME   ADMIN  DEVICES  HERE  AT\nnuria@a  Núria  no     2        yes   casa\n"
+        "ADDRESS  NAME   ADMIN  DEVICES  PASSWORD  HERE  AT\nnuria@a  Núria  no     2        yes       yes   casa\n"
     );
     assert_eq!(print("members", &json!({"members": []})), "No other node is known.\n");
     let stun = json!({"addresses": ["10.0.0.1:3478"], "counters": {"requests": 7}});

@@ -16,6 +16,7 @@ use truca_core::stun::{Frame, frame};
 use truca_core::turn::{Client, Via};
 
 use super::{ANSWER, Ice, MAX_DATAGRAM};
+use crate::mesh::batch::Outgoing;
 use crate::mesh::stun::BUDGET;
 use crate::task::spawn;
 
@@ -145,11 +146,12 @@ async fn read(ice: &Rc<Ice>, client: Client, outlet: &Rc<Outlet>) -> io::Result<
                 Err(error) => return Err(error),
             }
             let mut start = 0;
+            let mut outgoing = Outgoing::default();
             loop {
                 match frame(&buffer[start..end], MAX_MESSAGE) {
                     Frame::Whole { length, total } => {
                         let message = &buffer[start..start + length];
-                        if let Some(length) = ice.packet(now, client, message, &mut answer) {
+                        if let Some(length) = ice.packet(now, client, message, &mut answer, &mut outgoing) {
                             outlet.send(&answer[..length]);
                         }
                         start += total;
@@ -158,6 +160,7 @@ async fn read(ice: &Rc<Ice>, client: Client, outlet: &Rc<Outlet>) -> io::Result<
                     Frame::Broken => return Ok(()),
                 }
             }
+            ice.flush(&mut outgoing);
             buffer.copy_within(start..end, 0);
             end -= start;
         }

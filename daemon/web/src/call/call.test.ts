@@ -26,6 +26,7 @@ async function connection(polite: boolean) {
     remote: () => undefined,
     up: () => states.push("up"),
     down: () => states.push("down"),
+    heard: () => undefined,
   });
   if (polite) await made.answer(SDP);
   else {
@@ -47,7 +48,7 @@ describe("a connection", () => {
 
   it("keeps candidates until their description", async () => {
     const made = new Connection(servers, true, nothing(), {
-      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined,
+      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
     });
     await made.candidate({ candidate: "early", mid: "0", mline: 0 });
     expect(peer().log).toEqual([]);
@@ -136,7 +137,7 @@ describe("a call", () => {
     const by: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
     const asked: string[] = [];
     const ask = async (name: string) => void asked.push(name);
-    const call = new Call("id", { ask, signer: me, ice: servers, changed: () => undefined, broken: () => undefined },
+    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => false, changed: () => undefined, broken: () => undefined },
       { address: "pep@x", display: "Pep", from: "torre" }, "audio", true);
     await call.invite(nothing());
     await vi.waitFor(() => expect(asked).toContain("invite"));

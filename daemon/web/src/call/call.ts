@@ -4,10 +4,12 @@
 // A dropped socket changes nothing here: media is peer to peer, and the wire
 // says later what could not be said. It draws nothing and asks for no device
 // but the camera.
+import { Adapter, STEPS } from "./adapt";
+import { NOTHING_SAID } from "./channel";
 import { Connection, type Trickled } from "./connection";
 import { closeMedia, nothing, openCamera, type OwnMedia } from "./media";
 import { signDescription, verifyDescription } from "./signing";
-import { callStats, NO_STATS, quality, type CallStats } from "./stats";
+import { callStats, lineBetween, NO_STATS, quality, type CallStats } from "./stats";
 import type { CallView, ChatLine, Ending } from "./view";
 import type { Signer } from "../wire/texts";
 import type {
@@ -18,6 +20,8 @@ export interface CallEnv {
   ask<K extends keyof Requests>(name: K, body: Requests[K]): Promise<void>;
   signer: Signer;
   ice(): RTCConfiguration;
+  /** The person wants to save data. */
+  saves(): boolean;
   changed(call: Call): void;
   /** The path of media broke: the network may be another one. */
   broken(): void;
@@ -25,7 +29,9 @@ export interface CallEnv {
 
 const CONNECT_MS = 30_000;
 const DEAD_MS = 60_000;
-const STATS_MS = 2_000;
+const STATS_MS = 1_000;
+/** The line is judged over so many looks. */
+const LOOKS = 6;
 
 export class Call {
   view: CallView;
@@ -39,6 +45,8 @@ export class Call {
   private said = false;
   private accepted = false;
   private chatCount = 0;
+  private readonly adapter = new Adapter();
+  private looks: CallStats[] = [];
   private limit: ReturnType<typeof setTimeout> | undefined;
   private statsTimer: ReturnType<typeof setInterval> | undefined;
 
@@ -52,8 +60,8 @@ export class Call {
     this.view = {
       id, outgoing, media, ...who, state: outgoing ? "calling" : "incoming", reason: null,
       connectedAt: null, endedAt: null, own: this.own.stream, remote: null, muted: false, hasMic: false,
-      camera: false, cameraProblem: null, remoteVideo: false, peerLost: false, quality: null,
-      stats: NO_STATS, chat: [],
+      camera: false, cameraProblem: null, remoteVideo: false, peerLost: false,
+      mine: { ...NOTHING_SAID, save: env.saves() }, theirs: NOTHING_SAID, quality: null, stats: NO_STATS, line: null, chat: [],
     };
   }
 
@@ -197,6 +205,12 @@ export class Call {
     await this.connection?.setVideo(got);
   }
 
+  /** Sound only, and little of it, both ways; or everything again. */
+  saveData(save: boolean): void {
+    this.change({ mine: { ...this.view.mine, save } });
+    this.steer();
+  }
+
   hangUp(): void {
     if (this.over) return;
     this.sayOver("hung_up");
@@ -233,7 +247,12 @@ export class Call {
       remote: (remote, remoteVideo) => this.change({ remote, remoteVideo }),
       up: () => this.up(),
       down: () => this.down(),
+      heard: (theirs) => {
+        this.change({ theirs });
+        this.steer();
+      },
     });
+    this.steer();
     return this.connection;
   }
 
@@ -310,7 +329,8 @@ export class Call {
   }
 
   private down(): void {
-    this.change({ state: "reconnecting", quality: null });
+    this.looks = [];
+    this.change({ state: "reconnecting", quality: null, line: null });
     this.env.broken();
     this.limitTo(DEAD_MS);
   }
@@ -329,9 +349,27 @@ export class Call {
 
   private async measure(): Promise<void> {
     if (this.view.state !== "connected" || !this.connection) return;
-    const before = this.view.stats;
     const stats = await callStats(this.connection.pc);
-    this.change({ stats, quality: quality(before, stats) });
+    if (this.view.state !== "connected") return;
+    const before = this.looks[0] ?? stats;
+    this.looks = [...this.looks, stats].slice(-LOOKS);
+    const { camera, mine, theirs } = this.view;
+    this.adapter.look(stats.at, stats, camera && !mine.save && !theirs.save);
+    this.steer();
+    const line = lineBetween(before, stats);
+    const paused = this.view.mine.weak || theirs.weak;
+    this.change({ stats, line, quality: paused ? "poor" : quality(line, stats.roundTripMs) });
+  }
+
+  /** Sends what the line carries and both people want, and says why when that is no picture. */
+  private steer(): void {
+    const { camera, mine, theirs } = this.view;
+    const { level, thin, paused } = this.adapter.plan;
+    const none = mine.save || theirs.save;
+    const weak = camera && paused && !none;
+    if (weak !== mine.weak) this.change({ mine: { ...mine, weak } });
+    this.connection?.shape({ step: none ? null : STEPS[level] ?? null, thin: thin || mine.save, wantThin: mine.save });
+    this.connection?.channel.say(this.view.mine);
   }
 
   private dropVideo(track: MediaStreamTrack | null): void {

@@ -5,7 +5,10 @@
 // It knows no wire, no signature and no person: descriptions and candidates
 // come in through methods and leave through events, in order.
 import type { Candidate, DescriptionKind } from "../wire/messages";
+import { STEPS, type Step } from "./adapt";
+import { Channel, type Word } from "./channel";
 import type { OwnMedia } from "./media";
+import { thinAudio } from "./opus";
 
 export type Trickled = Omit<Candidate, "call">;
 
@@ -18,16 +21,31 @@ export interface ConnectionEvents {
   up(): void;
   /** Media has stopped flowing. */
   down(): void;
+  /** The other page says so, by the way of the media. */
+  heard(word: Word): void;
+}
+
+export interface Sending {
+  /** How large a picture; null: none. */
+  step: Step | null;
+  /** Little sound to the other side. */
+  thin: boolean;
+  /** Little sound is wanted from it. */
+  wantThin: boolean;
 }
 
 const PATIENCE_MS = 2_500;
 const RETRY_MS = 8_000;
-const VIDEO_BITS = 800_000;
 
 export class Connection {
   readonly pc: RTCPeerConnection;
   readonly remote = new MediaStream();
+  readonly channel: Channel;
+  private sending: Sending = { step: STEPS[0] ?? null, thin: false, wantThin: false };
+  private limits: Promise<void> = Promise.resolve();
   private making = false;
+  /** An offer is due as soon as one can be made. */
+  private due = false;
   private ignoring = false;
   private started = false;
   private alive = false;
@@ -44,6 +62,7 @@ export class Connection {
   ) {
     this.pc = new RTCPeerConnection(this.configuration());
     const { pc } = this;
+    this.channel = new Channel(pc, (word) => this.events.heard(word));
     pc.onicecandidate = ({ candidate }) => {
       this.events.candidate({
         candidate: candidate?.candidate ?? "",
@@ -80,7 +99,7 @@ export class Connection {
   /** The callee's answer to the first offer. */
   async answer(sdp: string): Promise<void> {
     const { pc, own } = this;
-    await pc.setRemoteDescription({ type: "offer", sdp });
+    await this.take("offer", sdp);
     for (const transceiver of pc.getTransceivers()) {
       const track = transceiver.receiver.track.kind === "audio" ? own.audio : own.video;
       if (track) await this.give(transceiver, track);
@@ -102,10 +121,22 @@ export class Connection {
     if (collision) await pc.setLocalDescription({ type: "rollback" });
     await this.apply(kind, sdp);
     if (kind === "offer") {
+      // It has said what we want as well.
+      this.due = false;
       await pc.setLocalDescription(await pc.createAnswer());
       this.emit();
       this.tellRemote();
     }
+  }
+
+  /** What is sent from now on. Sound has its form from the descriptions: another form is another offer. */
+  shape(sending: Sending): void {
+    const old = this.sending;
+    this.sending = sending;
+    if (sending.step !== old.step) {
+      for (const { sender, receiver } of this.pc.getTransceivers()) if (receiver.track.kind === "video") this.limit(sender, "video");
+    }
+    if (this.started && (sending.thin !== old.thin || sending.wantThin !== old.wantThin)) void this.offer();
   }
 
   async candidate(candidate: Trickled): Promise<void> {
@@ -164,29 +195,42 @@ export class Connection {
   private add(kind: "audio" | "video", track: MediaStreamTrack | null): void {
     // addTrack and not addTransceiver: when both sides add at once, the one
     // that rolls back finds its track again in the other's media section.
-    if (track) this.limit(this.pc.addTrack(track, this.own.stream));
+    if (track) this.limit(this.pc.addTrack(track, this.own.stream), kind);
     else this.pc.addTransceiver(kind, { direction: "recvonly" });
   }
 
   private async give(transceiver: RTCRtpTransceiver, track: MediaStreamTrack): Promise<void> {
     transceiver.direction = "sendrecv";
     await transceiver.sender.replaceTrack(track);
-    this.limit(transceiver.sender);
+    this.limit(transceiver.sender, track.kind);
   }
 
-  /** Sound before pictures, and no more pictures than a mesh can carry. */
-  private limit(sender: RTCRtpSender): void {
-    const parameters = sender.getParameters();
-    const encoding = parameters.encodings?.[0];
-    if (!encoding) return;
-    if (sender.track?.kind === "video") encoding.maxBitrate = VIDEO_BITS;
-    else encoding.priority = encoding.networkPriority = "high";
-    sender.setParameters(parameters).catch(() => undefined);
+  /** Sound before pictures, and no more pictures than the line can carry. One after the other: a sender has one set. */
+  private limit(sender: RTCRtpSender, kind: string): void {
+    this.limits = this.limits.then(async () => {
+      const parameters = sender.getParameters();
+      const encoding = parameters.encodings?.[0];
+      if (!encoding) return;
+      const { step } = this.sending;
+      if (kind === "audio") encoding.priority = encoding.networkPriority = "high";
+      else {
+        encoding.priority = encoding.networkPriority = "low";
+        encoding.active = step !== null;
+        if (step) {
+          encoding.maxBitrate = step.bits;
+          encoding.maxFramerate = step.rate;
+          encoding.scaleResolutionDownBy = step.scale;
+        }
+      }
+      await sender.setParameters(parameters);
+    }).catch(() => undefined);
   }
 
   private async offer(): Promise<void> {
     const { pc } = this;
-    if (this.closed || this.making || pc.signalingState !== "stable") return;
+    if (this.closed) return;
+    this.due = this.making || pc.signalingState !== "stable";
+    if (this.due) return;
     try {
       this.making = true;
       const offer = await pc.createOffer();
@@ -201,9 +245,15 @@ export class Connection {
   }
 
   private async apply(kind: DescriptionKind, sdp: string): Promise<void> {
-    await this.pc.setRemoteDescription({ type: kind, sdp });
+    await this.take(kind, sdp);
     await this.flush();
     this.tellRemote();
+    if (kind === "answer" && this.due) void this.offer();
+  }
+
+  /** What the other side wants to hear, and less where the line carries less. */
+  private take(kind: DescriptionKind, sdp: string): Promise<void> {
+    return this.pc.setRemoteDescription({ type: kind, sdp: this.sending.thin ? thinAudio(sdp) : sdp });
   }
 
   private async flush(): Promise<void> {
@@ -215,7 +265,8 @@ export class Connection {
   private emit(): void {
     const description = this.pc.localDescription;
     if (this.closed || !description) return;
-    this.events.description(description.type as DescriptionKind, description.sdp);
+    const { type, sdp } = description;
+    this.events.description(type as DescriptionKind, this.sending.wantThin ? thinAudio(sdp) : sdp);
   }
 
   private tellRemote(): void {

@@ -1,7 +1,8 @@
 // What a view may know of a call: types only. The call itself is in `call.ts`.
 import type { EndReason, Media } from "../wire/messages";
 import type { MediaProblem } from "./media";
-import type { CallStats, Quality } from "./stats";
+import type { Word } from "./channel";
+import type { CallStats, Line, Quality } from "./stats";
 
 export type CallState = "incoming" | "calling" | "ringing" | "connecting" | "connected" | "reconnecting" | "ended";
 
@@ -35,7 +36,11 @@ export interface CallView {
   cameraProblem: MediaProblem | null;
   remoteVideo: boolean;
   peerLost: boolean;
+  /** What we tell the other side about our picture, and it about its own. */
+  mine: Word;
+  theirs: Word;
   quality: Quality | null;
   stats: CallStats;
+  line: Line | null;
   chat: ChatLine[];
 }

@@ -3,6 +3,20 @@
 
 type State = "stable" | "have-local-offer" | "have-remote-offer" | "closed";
 
+class FakeChannel {
+  readyState = "connecting";
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  readonly sent: string[] = [];
+  send(text: string): void {
+    this.sent.push(text);
+  }
+  open(): void {
+    this.readyState = "open";
+    this.onopen?.();
+  }
+}
+
 export class FakePeer {
   static made: FakePeer[] = [];
   signalingState: State = "stable";
@@ -16,6 +30,7 @@ export class FakePeer {
   onconnectionstatechange: (() => void) | null = null;
   oniceconnectionstatechange: (() => void) | null = null;
   readonly log: string[] = [];
+  readonly channel = new FakeChannel();
   private count = 0;
 
   constructor(readonly config: { bundlePolicy?: string }) {
@@ -23,6 +38,12 @@ export class FakePeer {
   }
   setConfiguration(config: RTCConfiguration): void {
     this.log.push("servers " + (config.iceServers ?? []).map(({ urls }) => urls).join());
+  }
+  getSenders(): never[] {
+    return [];
+  }
+  createDataChannel(): FakeChannel {
+    return this.channel;
   }
   getTransceivers(): never[] {
     return [];

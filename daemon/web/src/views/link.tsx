@@ -7,21 +7,56 @@ import { t, type Key } from "../text";
 import type { Person } from "../wire/messages";
 import { Mark, PhoneIcon } from "./icons";
 import { Avatar, Dialog } from "./parts";
+import { PasswordDoor } from "./password";
 
 const WORDS: Record<string, Key> = {
   refused: "link_refused", expired: "link_expired", nobody: "link_nobody", home_away: "link_home_away",
   full: "link_full", banned: "nameBanned", cancelled: "link_expired", elsewhere: "link_expired",
+  wrong_password: "link_wrong_password", too_often: "link_too_often", no_password: "link_no_password",
+  false_home: "link_false_home", empty: "passwordEmpty",
 };
+
+const wordsFor = (problem: string, person: Person): string =>
+  t(WORDS[problem] ?? "nameFailed", { code: problem, node: person.home.name });
 
 export function LinkPage({ linking, act }: { linking: Linking; act: Actions }) {
   return (
     <main class="door">
       <Mark />
       <div class="door-card" data-testid="link">
-        {linking.step === "find" ? <Find linking={linking} act={act} /> : <Ask linking={linking} act={act} />}
+        <Step linking={linking} act={act} />
         <button type="button" class="text-button" data-testid="link-back" onClick={() => act.link(false)}>{t("back")}</button>
       </div>
     </main>
+  );
+}
+
+function Step({ linking, act }: { linking: Linking; act: Actions }) {
+  switch (linking.step) {
+    case "find":
+      return <Find linking={linking} act={act} />;
+    case "how":
+      return <How person={linking.person} act={act} />;
+    case "ask":
+      return <Ask linking={linking} act={act} />;
+    case "password": {
+      const { problem, person } = linking;
+      // one that took too long to work out is no answer of another device
+      const words = problem && (problem === "expired" ? t("passwordLate") : wordsFor(problem, person));
+      return <PasswordDoor linking={linking} words={words} act={act} />;
+    }
+  }
+}
+
+/** Two ways in, for somebody who has a password. */
+function How({ person, act }: { person: Person; act: Actions }) {
+  return (
+    <>
+      <h1>{person.display}</h1>
+      <p>{t("linkHow")}</p>
+      <button type="button" class="wide-button" data-testid="link-by-password" onClick={() => act.linkBy("password", person)}>{t("linkByPassword")}</button>
+      <button type="button" class="wide-button quiet" data-testid="link-by-device" onClick={() => act.linkBy("device", person)}>{t("linkByDevice")}</button>
+    </>
   );
 }
 
@@ -73,8 +108,8 @@ function Ask({ linking, act }: { linking: Linking & { step: "ask" }; act: Action
     return (
       <>
         <h1>{person.display}</h1>
-        <p class="problem" role="alert" data-testid="link-problem" data-code={problem}>{t(WORDS[problem] ?? "nameFailed", { code: problem, node: person.home.name })}</p>
-        <button type="button" class="wide-button" data-testid="link-again" onClick={() => act.linkAs(person)}>{t("tryAgain")}</button>
+        <p class="problem" role="alert" data-testid="link-problem" data-code={problem}>{wordsFor(problem, person)}</p>
+        <button type="button" class="wide-button" data-testid="link-again" onClick={() => act.linkBy("device", person)}>{t("tryAgain")}</button>
       </>
     );
   }

@@ -45,6 +45,11 @@ export function NamePage({ state, act }: { state: State; act: Actions }) {
             {t("nameUse", { name: suggest })}
           </button>
         )}
+        {problem?.code === "name_taken" && !wrong && (
+          <button type="button" class="wide-button quiet" data-testid="name-me" onClick={() => { act.link(true); act.linkFind(`${problem.name}@${state.node}`); }}>
+            {t("nameMe")}
+          </button>
+        )}
         <button type="submit" class="wide-button" disabled={state.signingIn} data-testid="name-submit">
           {state.signingIn ? t("nameWait") : t("nameGo")}
         </button>

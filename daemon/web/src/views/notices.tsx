@@ -2,6 +2,7 @@
 // microphone is missing, a call was missed.
 import type { Actions, State } from "../state";
 import type { MediaProblem } from "../call/media";
+import { shortDevice } from "../devices";
 import { t, type Key } from "../text";
 import { MicIcon } from "./icons";
 import { Dialog } from "./parts";
@@ -22,6 +23,20 @@ export function Banner({ state, act }: { state: State; act: Actions }) {
           {talking ? t("bannerCall") : t("bannerWaiting")}
         </div>
       )}
+    </div>
+  );
+}
+
+/** Somebody else may have come in as this person: said until it is answered. */
+export function Added({ state, act }: { state: State; act: Actions }) {
+  const { added } = state;
+  const first = added[0];
+  if (!first) return null;
+  return (
+    <div class="warn" role="alert" data-testid="added" data-device={first.device}>
+      <p>{t("deviceAdded", { device: added.map((one) => shortDevice(one.device)).join(", ") })}</p>
+      <button type="button" class="text-button" data-testid="added-mine" onClick={() => act.addedKnown()}>{t("deviceAddedMe")}</button>{" "}
+      <button type="button" class="text-button" data-testid="added-show" onClick={() => act.settings(true)}>{t("deviceAddedShow")}</button>
     </div>
   );
 }

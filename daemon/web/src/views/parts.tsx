@@ -52,6 +52,16 @@ export function RoundButton({ label, kind, pressed, testid, onClick, children, c
   );
 }
 
+/** A wish that is on or off, and what it means. */
+export function Switch({ on, words, means, testid, set }: { on: boolean; words: Key; means: Key; testid: string; set: (on: boolean) => void }) {
+  return (
+    <label class="switch">
+      <input type="checkbox" role="switch" checked={on} data-testid={testid} onChange={(event) => set(event.currentTarget.checked)} />
+      <span>{t(words)}<span class="small">{t(means)}</span></span>
+    </label>
+  );
+}
+
 const FOCUSABLE = "button:not([disabled]), input, summary, a[href], [tabindex='0']";
 
 /** Keeps the focus inside, gives it back at the end, closes on Esc. */

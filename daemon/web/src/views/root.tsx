@@ -6,7 +6,7 @@ import { t } from "../text";
 import { IncomingSheet } from "./incoming";
 import { AskedSheet, LinkPage } from "./link";
 import { BlockedPage, NamePage } from "./name";
-import { Banner, MicQuestion, Toast } from "./notices";
+import { Added, Banner, MicQuestion, Toast } from "./notices";
 import { useWide } from "./parts";
 import { PeoplePane } from "./people";
 import { PersonCard } from "./person";
@@ -33,6 +33,7 @@ export function Root({ store, act }: { store: Store; act: Actions | null }) {
   return (
     <>
       <Banner state={state} act={act} />
+      <Added state={state} act={act} />
       <div class={call ? "home in-call" : "home"}>
         <aside class="side" aria-label={t("people")}><PeoplePane state={state} act={act} /></aside>
         {(wide || call) && (

@@ -3,9 +3,11 @@ import { useState } from "preact/hooks";
 import { cleanDisplay, displayProblem } from "../names";
 import type { Actions, State } from "../state";
 import { t } from "../text";
+import { SaveSwitch } from "./details";
 import { CloseIcon } from "./icons";
 import { DeviceList } from "./link";
-import { Avatar, Dialog } from "./parts";
+import { Avatar, Dialog, Switch } from "./parts";
+import { PasswordSettings } from "./password";
 
 export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>; state: State; act: Actions }) {
   const [typed, setTyped] = useState(me.display);
@@ -30,17 +32,16 @@ export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>
         <p class="small" role="status">{said}</p>
         <button type="submit" class="wide-button" data-testid="rename-submit" disabled={state.wire !== "ready"}>{t("save")}</button>
       </form>
+      <SaveSwitch state={state} act={act} />
       {(state.canHide || state.hide) && (
-        <label class="switch">
-          <input type="checkbox" role="switch" checked={state.hide} data-testid="hide-address" onChange={(event) => act.hideAddress(event.currentTarget.checked)} />
-          <span>{t("hideAddress")}<span class="small">{t("hideAddressMeans")}</span></span>
-        </label>
+        <Switch on={state.hide} words="hideAddress" means="hideAddressMeans" testid="hide-address" set={(hide) => act.hideAddress(hide)} />
       )}
       <dl class="facts">
         <dt>{t("yourAddress")}</dt><dd>{me.address}</dd>
         <dt>{t("yourDevice")}</dt><dd>{me.device}</dd>
       </dl>
       <DeviceList state={state} me={me} act={act} />
+      <PasswordSettings state={state} me={me} act={act} />
       {!state.lasting && <p class="note">{t("notLasting")}</p>}
     </Dialog>
   );

@@ -2,28 +2,28 @@
 // thumb. It draws a `CallView`; the call itself is in `call/`.
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { CallView, Ending } from "../call/view";
-import type { Quality } from "../call/stats";
 import { startRing } from "../ring";
 import type { Actions, State } from "../state";
-import { t, type Key } from "../text";
+import { t } from "../text";
 import { ChatDrawer } from "./chat";
+import { LEVEL, LineSheet, pausedWords, QUALITY } from "./details";
 import { CameraIcon, ChatIcon, HangUpIcon, LineBars, MicIcon, PhoneIcon } from "./icons";
 import { CAMERA_WORDS, NewDevice } from "./notices";
 import { Avatar, RoundButton, Timer } from "./parts";
 
-const LEVEL: Record<Quality, 1 | 2 | 3> = { good: 3, fair: 2, poor: 1 };
-const QUALITY: Record<Quality, Key> = { good: "qualityGood", fair: "qualityFair", poor: "qualityPoor" };
-
 export function Stage({ call, state, act }: { call: CallView; state: State; act: Actions }) {
   const [chat, setChat] = useState(false);
+  const [line, setLine] = useState(false);
   const [read, setRead] = useState(0);
   const over = call.state === "ended";
-  const theirs = call.chat.filter((line) => !line.mine).length;
+  const lines = call.chat.filter((line) => !line.mine).length;
   const talking = call.state === "connected" || call.state === "reconnecting";
   const accepted = talking || call.state === "connecting";
+  const paused = accepted ? pausedWords(call) : null;
+  const shown = call.remoteVideo && !call.mine.save && !call.theirs.save && !call.theirs.weak;
   useEffect(() => {
-    if (chat) setRead(theirs);
-  }, [chat, theirs]);
+    if (chat) setRead(lines);
+  }, [chat, lines]);
   const box = useRef<HTMLElement>(null);
   useEffect(() => box.current?.focus(), []);
   useWakeLock(!over);
@@ -31,12 +31,12 @@ export function Stage({ call, state, act }: { call: CallView; state: State; act:
 
   return (
     <section
-      ref={box} tabIndex={-1} class={`stage ${call.remoteVideo ? "with-video" : ""} ${chat ? "with-chat" : ""}`} aria-label={call.display}
+      ref={box} tabIndex={-1} class={`stage ${shown ? "with-video" : ""} ${chat ? "with-chat" : ""}`} aria-label={call.display}
       data-testid="stage" data-state={call.state} data-reason={call.reason ?? undefined} data-call={call.id}
     >
       <div class="picture">
-        <Picture stream={call.remote} label={t("remoteVideo", { name: call.display })} class={call.remoteVideo ? "remote" : "remote unseen"} />
-        {!call.remoteVideo && (
+        <Picture stream={call.remote} label={t("remoteVideo", { name: call.display })} class={shown ? "remote" : "remote unseen"} />
+        {!shown && (
           <div class="portrait">
             <div class={call.state === "ringing" || call.state === "calling" ? "pulse" : ""}>
               <Avatar address={call.address} display={call.display} size="huge" />
@@ -49,15 +49,21 @@ export function Stage({ call, state, act }: { call: CallView; state: State; act:
           {call.connectedAt !== null && (
             <p class="line">
               <Timer since={call.connectedAt} until={call.endedAt} />
-              {call.quality && !over && <Line call={call} quality={call.quality} />}
+              {call.quality && !over && (
+                <button type="button" class="line-button" data-testid="quality" data-quality={call.quality} aria-haspopup="dialog"
+                  aria-label={t("lineMore", { line: t(QUALITY[call.quality]) })} title={t(QUALITY[call.quality])} onClick={() => setLine(true)}
+                ><LineBars level={LEVEL[call.quality]} /></button>
+              )}
             </p>
           )}
+          {paused && <p class="soft small" role="status" data-testid="paused" data-mine={call.mine.save ? "save" : call.mine.weak ? "weak" : "no"}>{paused}</p>}
           {call.peerLost && !over && <p class="soft small" role="status">{t("peerLost")}</p>}
           {call.cameraProblem && !over && <p class="soft small" role="status">{t(CAMERA_WORDS[call.cameraProblem])}</p>}
         </div>
-        {call.camera && <Picture stream={call.own} label={t("ownVideo")} class="own" muted />}
+        {call.camera && <Picture stream={call.own} label={t("ownVideo")} class={call.mine.weak || call.mine.save || call.theirs.save ? "own paused" : "own"} muted />}
       </div>
       {!over && <NewDevice state={state} act={act} address={call.address} />}
+      {line && !over && <LineSheet call={call} state={state} act={act} close={() => setLine(false)} />}
       {chat && <ChatDrawer call={call} act={act} close={() => setChat(false)} />}
       {over ? (
         <div class="controls ended">
@@ -79,8 +85,8 @@ export function Stage({ call, state, act }: { call: CallView; state: State; act:
             onClick={() => act.camera(!call.camera)}
           ><CameraIcon off={!call.camera} /></RoundButton>
           <RoundButton
-            label={theirs > read ? t("chatNew", { count: theirs - read }) : t("chat")} pressed={chat} testid="chat-toggle" disabled={!accepted}
-            badge={chat ? 0 : theirs - read} onClick={() => setChat(!chat)}
+            label={lines > read ? t("chatNew", { count: lines - read }) : t("chat")} pressed={chat} testid="chat-toggle" disabled={!accepted}
+            badge={chat ? 0 : lines - read} onClick={() => setChat(!chat)}
           ><ChatIcon /></RoundButton>
           <RoundButton label={t("hangup")} kind="stop" testid="hangup" onClick={() => act.hangUp()}><HangUpIcon /></RoundButton>
         </div>
@@ -107,23 +113,6 @@ function stateWords(call: CallView): string {
     case "ended": return t(`end_${call.reason ?? "hung_up"}` satisfies `end_${Ending}`, { name: call.display });
     default: return call.connectedAt === null ? "" : t("connected");
   }
-}
-
-function Line({ call, quality }: { call: CallView; quality: Quality }) {
-  const [open, setOpen] = useState(false);
-  const { stats } = call;
-  const path = stats.pair ? `${stats.pair.local}–${stats.pair.remote}` : "?";
-  return (
-    <>
-      <button type="button" class="line-button" data-testid="quality" data-quality={quality} aria-expanded={open} aria-label={t(QUALITY[quality])}
-        title={t(QUALITY[quality])} onClick={() => setOpen(!open)}><LineBars level={LEVEL[quality]} /></button>
-      {open && (
-        <span class="soft small detail">
-          {t("qualityDetail", { trip: Math.round(stats.roundTripMs ?? 0), lost: stats.lost, path })}
-        </span>
-      )}
-    </>
-  );
 }
 
 /** A video element that plays a stream; sound comes from it as well. */

@@ -44,6 +44,8 @@ export interface Person {
   quality?: "good" | "poor" | "unreachable";
   devices: string[];
   you?: boolean;
+  /** A new device is let in by a password. */
+  password?: boolean;
 }
 
 export interface People {
@@ -107,6 +109,23 @@ export interface OwnDevice {
 export interface Devices {
   counter: number;
   devices: OwnDevice[];
+  /** The account has a password. */
+  password?: boolean;
+}
+
+/** What home keeps of a password. */
+export interface PasswordSecret {
+  salt: string;
+  iterations: number;
+  stored: string;
+  server: string;
+}
+
+/** How to stretch a password, and home's nonce. */
+export interface LinkSalt {
+  server: string;
+  salt: string;
+  iterations: number;
 }
 
 /** A new device asks to be let in. */
@@ -117,7 +136,9 @@ export interface LinkAsked {
   commit: string;
 }
 
-export type LinkEnd = "linked" | "refused" | "cancelled" | "expired" | "nobody" | "home_away" | "elsewhere" | "full";
+export type LinkEnd =
+  | "linked" | "refused" | "cancelled" | "expired" | "nobody" | "home_away" | "elsewhere" | "full"
+  | "wrong_password" | "too_often" | "no_password";
 
 export interface RestoreCall {
   call: string;
@@ -146,12 +167,15 @@ export interface Inbound {
   link_shown: { nonce: string };
   link_opened: { request: string; nonce: string };
   link_ended: { request?: string; reason: LinkEnd };
+  link_salt: LinkSalt;
+  link_proved: { signature: string };
+  account_changed: { counter: number };
 }
 
 export const INBOUND: ReadonlySet<string> = new Set<keyof Inbound>([
   "people", "nodes", "incoming", "ringing", "accepted", "candidate",
   "connected", "describe", "message", "ended", "peer",
-  "link_asked", "link_shown", "link_opened", "link_ended",
+  "link_asked", "link_shown", "link_opened", "link_ended", "link_salt", "link_proved", "account_changed",
 ]);
 
 /** What the page may ask, without the `id` that the wire adds. */
@@ -170,6 +194,7 @@ export interface Requests {
   hang_up: { call: string; reason: "hung_up" | "failed" };
   devices: Record<never, never>;
   revoke: { device: string; counter: number; signature: string };
+  password: { counter: number; secret?: PasswordSecret; signature: string };
   link_show: { request: string; nonce: string };
   link_confirm: { request: string; signature: string };
   link_refuse: { request: string };
@@ -180,6 +205,8 @@ export interface EarlyRequests {
   find: { text: string };
   link: { address: string; key: string; commit: string };
   link_open: { nonce: string };
+  link_password: { address: string; key: string; client: string };
+  link_prove: { key: string; client: string; server: string; proof: string };
   link_refuse: { request?: string };
 }
 

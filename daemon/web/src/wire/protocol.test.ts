@@ -27,6 +27,7 @@ const FIELDS: { [K in keyof Requests]: (keyof Requests[K] & string)[] } = {
   hang_up: ["call", "reason"],
   devices: [],
   revoke: ["device", "counter", "signature"],
+  password: ["counter", "secret", "signature"],
   link_show: ["request", "nonce"],
   link_confirm: ["request", "signature"],
   link_refuse: ["request"],
@@ -35,6 +36,8 @@ const EARLY: { [K in keyof EarlyRequests]: (keyof EarlyRequests[K] & string)[] }
   find: ["text"],
   link: ["address", "key", "commit"],
   link_open: ["nonce"],
+  link_password: ["address", "key", "client"],
+  link_prove: ["key", "client", "server", "proof"],
   link_refuse: ["request"],
 };
 

@@ -1,6 +1,6 @@
 // The texts that are signed (docs/protocol.md section 4). The first line keeps
 // a signature made for one purpose from being used for another.
-import type { DescriptionKind } from "./messages";
+import type { DescriptionKind, PasswordSecret } from "./messages";
 
 const lines = (...all: string[]): string => all.map((line) => line + "\n").join("");
 
@@ -23,6 +23,21 @@ export const linkText = (address: string, request: string, key: string): string 
 
 export const revokeText = (address: string, device: string, counter: number): string =>
   lines("truca-revoke-1", address, device, String(counter));
+
+/** Without a secret there is to be no password any more. */
+export const passwordText = (address: string, counter: number, secret?: PasswordSecret): string =>
+  lines("truca-password-1", address, String(counter)) +
+  (secret ? lines(secret.salt, String(secret.iterations), secret.stored, secret.server) : "");
+
+const base64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
+
+/** What both ends of a sign-in by password sign (RFC 5802 section 3), bound to this device's key and this node. */
+export const authMessage = (
+  address: string, at: string, key: string, client: string, server: string, salt: Uint8Array, iterations: number,
+): string => {
+  const binding = base64(new TextEncoder().encode("p=truca-device,," + lines(address, at, key)));
+  return `n=${address},r=${client},r=${client}${server},s=${base64(salt)},i=${iterations},c=${binding},r=${client}${server}`;
+};
 
 /** What two devices hash to the number that both show. */
 export const numberText = (address: string, key: string, newNonce: string, oldNonce: string): string =>

@@ -80,6 +80,12 @@ pub enum LinkEnd {
     Elsewhere,
     /// The account has as many devices as it may, or its home as many requests.
     Full,
+    /// That is not the password.
+    WrongPassword,
+    /// There were too many wrong ones: not now.
+    TooOften,
+    /// The account has none.
+    NoPassword,
 }
 
 /// Why a call ended.
@@ -177,6 +183,9 @@ pub struct Person {
     pub devices: Vec<DeviceId>,
     /// Whether it is the session's own account.
     pub you: bool,
+    /// Whether a new device is let in by a password.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub password: bool,
 }
 
 /// The other end of a call, as shown to a page.

@@ -112,6 +112,20 @@ pub enum Notice {
         /// Its nonce.
         nonce: Token,
     },
+    /// To the new device: how to stretch the password.
+    LinkSalt {
+        /// Home's nonce.
+        server: Token,
+        /// Salt of the stretching.
+        salt: Bytes<16>,
+        /// Its iterations.
+        iterations: u32,
+    },
+    /// To the new device: it is one of the account's now, and home knows the password too.
+    LinkProved {
+        /// `ServerSignature`.
+        signature: Bytes<32>,
+    },
     /// It is over.
     LinkEnded {
         /// Which request; the new device has none.
@@ -128,6 +142,14 @@ pub enum Notice {
         counter: u32,
         /// Its devices.
         devices: Vec<OwnDevice>,
+        /// Whether it has a password.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        password: bool,
+    },
+    /// The account of the session is not what it was: its devices, its password, its name.
+    AccountChanged {
+        /// The counter of the account now.
+        counter: u32,
     },
     /// Size of the mesh.
     Nodes {

@@ -10,6 +10,7 @@ use core::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::{Attach, Candidate, Code, Description, Failure, Kind, Media, Peer, Reason, Request, SignIn};
+use crate::scram::Secret;
 use crate::wire::bytes::Bytes;
 
 /// Longest message of a failure: what is quoted of a hostile message must not come back at its own length.
@@ -131,6 +132,12 @@ impl<'a> Fields<'a> {
         })
     }
 
+    fn secret(&self) -> Read<Secret> {
+        let secret = self.inner("secret")?;
+        let (salt, iterations) = (secret.bytes("salt")?, secret.number("iterations")?);
+        Ok(Secret { salt, iterations, stored: secret.bytes("stored")?, server: secret.bytes("server")? })
+    }
+
     fn peer(&self) -> Read<Peer> {
         let peer = self.inner("peer")?;
         Ok(Peer { address: peer.noun("address")?, device: peer.noun("device")?, node: peer.noun("node")? })
@@ -148,6 +155,18 @@ fn request(name: &str, f: &Fields<'_>) -> Option<Read<Request>> {
             Ok(Request::Link { id, address, key, commit })
         }),
         "link_open" => read(|f, id| Ok(Request::LinkOpen { id, nonce: f.bytes("nonce")? })),
+        "link_password" => read(|f, id| {
+            let (address, key, client) = (f.noun("address")?, f.bytes("key")?, f.bytes("client")?);
+            Ok(Request::LinkPassword { id, address, key, client })
+        }),
+        "link_prove" => read(|f, id| {
+            let (key, client, server) = (f.bytes("key")?, f.bytes("client")?, f.bytes("server")?);
+            Ok(Request::LinkProve { id, key, client, server, proof: f.bytes("proof")? })
+        }),
+        "password" => read(|f, id| {
+            let (counter, secret) = (f.number("counter")?, f.optional("secret", || f.secret())?);
+            Ok(Request::Password { id, counter, secret, signature: f.bytes("signature")? })
+        }),
         "link_show" => {
             read(|f, id| Ok(Request::LinkShow { id, request: f.bytes("request")?, nonce: f.bytes("nonce")? }))
         }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Candidate, Description, Failure, Kind, Reason};
 use crate::id::{CallId, DeviceId, NodeId};
 use crate::name::Address;
+use crate::scram::Secret;
 use crate::wire::bytes::{Bytes, Point, Signature, Token};
 
 /// The device's signed attachment, as part of signing in.
@@ -79,6 +80,42 @@ pub enum Request {
         id: u32,
         /// The nonce.
         nonce: Token,
+    },
+    /// Asks to be let in by the password of an account.
+    LinkPassword {
+        /// Request id.
+        id: u32,
+        /// Whose device this is to be.
+        address: Address,
+        /// Its key.
+        key: Point,
+        /// Its nonce.
+        client: Token,
+    },
+    /// Shows that it knows the password.
+    LinkProve {
+        /// Request id.
+        id: u32,
+        /// As in `link_password`.
+        key: Point,
+        /// As in `link_password`.
+        client: Token,
+        /// As in `link_salt`.
+        server: Token,
+        /// `ClientProof`.
+        proof: Bytes<32>,
+    },
+    /// Sets the account's password, or takes it away.
+    Password {
+        /// Request id.
+        id: u32,
+        /// As in `devices`.
+        counter: u32,
+        /// What home is to keep of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret: Option<Secret>,
+        /// Over `truca-password-1`.
+        signature: Signature,
     },
     /// Takes up what a new device asks.
     LinkShow {
@@ -280,6 +317,9 @@ impl Request {
             | Self::Find { id, .. }
             | Self::Link { id, .. }
             | Self::LinkOpen { id, .. }
+            | Self::LinkPassword { id, .. }
+            | Self::LinkProve { id, .. }
+            | Self::Password { id, .. }
             | Self::LinkShow { id, .. }
             | Self::LinkConfirm { id, .. }
             | Self::LinkRefuse { id, .. }

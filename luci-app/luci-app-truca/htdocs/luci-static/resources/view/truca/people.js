@@ -144,7 +144,7 @@ return view.extend({
 		const people = parts.table(/** @type {Truca.Column<Truca.Account>[]} */ ([
 			{ title: _('Name'), cell: (row) => [ E('strong', {}, [ row.display ]), row.admin ? ' ' + _('(admin)') : '' ] },
 			{ title: _('Address'), cell: (row) => E('code', {}, [ row.address ]) },
-			{ title: _('Devices'), cell: (row) => String(row.devices), narrow: true },
+			{ title: _('Devices'), cell: (row) => row.devices + (row.password ? ' ' + _('(password)') : ''), narrow: true },
 			{ title: _('Here'), cell: (row) => row.here ? _('at %s').format(row.at.join(', ')) : _('no') },
 			...only({ title: _('Actions'), cell: (row) => this.actions(row) })
 		]),
