@@ -255,6 +255,16 @@ class Node {
     await inside(this.name, 'nft', 'delete table inet cut');
   }
 
+  /** `open` or `close`: what the package's scripts do to the firewall of a router without fw3 and fw4. */
+  async firewall(action) {
+    const script = `. "$0/tests/package/openwrt/lib/functions.sh"
+      . "$0/openwrt-feed/truca/files/functions.sh"
+      truca_load
+      sh "$0/openwrt-feed/truca/files/firewall.sh" "$1" "$(truca_tcp_ports)" "$(truca_udp_ports)" \
+        "$(truca_stray_ports "$(truca_udp_ports)" "$(truca_listeners)" | tr '\n' ' ')"`;
+    await inside(this.name, 'sh', '-c', script, root, action);
+  }
+
   /** From now on a zone that lets no UDP of its LAN through, neither to this router nor across it. */
   async blockUdp() {
     await inside(this.name, 'nft', `

@@ -156,7 +156,7 @@ pub static TABLE: &[Row] = &[
         |d, v| ports(v).map(|v| d.config.ice.ports = v)),
     row!("turn" "enabled" = "1", "1 or 0", "relay calls that no other path reaches",
         |d, v| boolean(v).map(|v| d.config.turn.enabled = v)),
-    row!("turn" "ports" = "49152-49407", "a first and a last port above 1023, as 49152-49407", "UDP ports of relays, which the firewall must let in",
+    row!("turn" "ports" = "24576-24831", "a first and a last port above 1023, as 24576-24831", "UDP ports of relays, which the firewall must let in",
         |d, v| ports(v).map(|v| d.config.turn.ports = v)),
     row!("turn" "allow" = "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7", "an address or a network (10.1.0.0/16)", "network that is relayed to",
         |d, v| v.parse().ok().map(|v| d.config.turn.allow.push(v)), clear |d| d.config.turn.allow.clear()),
@@ -170,6 +170,9 @@ pub static TABLE: &[Row] = &[
         |d, v| kbits(v).map(|v| d.config.turn.limits.rate = v)),
     row!("turn" "rate_per_account" = "6000", "a number from 64 to 4000000, or 0 for no limit", "kbit/s that the relays of one account may carry",
         |d, v| kbits(v).map(|v| d.config.turn.limits.account_rate = v)),
+    // for the init script, which tells the firewall; the daemon only says whether it is right
+    row!("firewall" "reject_stray" = "1", "1 or 0", "reject UDP that nobody asked for to ports of masqueraded clients, since to accept it spoils their calls' ways",
+        |_, v| boolean(v).map(drop)),
     row!("peer" "address" = "", "an address or a host name", "where a node listens",
         |d, v| host(v).map(|v| d.peer.host = Some(v))),
     row!("peer" "port" = "8443", "a port from 1 to 65535", "its port",

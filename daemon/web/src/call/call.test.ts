@@ -20,7 +20,7 @@ afterEach(() => void vi.useRealTimers());
 async function connection(polite: boolean) {
   const said: string[] = [];
   const states: string[] = [];
-  const made = new Connection(servers, polite, nothing(), {
+  const made = new Connection(servers, polite, {
     description: (kind) => said.push(kind),
     candidate: () => undefined,
     remote: () => undefined,
@@ -28,9 +28,11 @@ async function connection(polite: boolean) {
     down: () => states.push("down"),
     heard: () => undefined,
   });
-  if (polite) await made.answer(SDP);
-  else {
-    await made.begin(false);
+  if (polite) {
+    await made.offered(SDP);
+    await made.answer(nothing());
+  } else {
+    await made.begin(nothing(), false);
     await made.accepted(SDP);
   }
   said.length = 0;
@@ -47,12 +49,13 @@ describe("a connection", () => {
   });
 
   it("keeps candidates until their description", async () => {
-    const made = new Connection(servers, true, nothing(), {
+    const made = new Connection(servers, true, {
       description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
     });
     await made.candidate({ candidate: "early", mid: "0", mline: 0 });
     expect(peer().log).toEqual([]);
-    await made.answer(SDP);
+    await made.offered(SDP);
+    await made.answer(nothing());
     expect(peer().log).toEqual(["remote offer", "candidate early", "local answer"]);
   });
 
@@ -244,6 +247,25 @@ describe("a call", () => {
     expect(call.view.theirs).toEqual({ save: false, weak: true });
     peer().channel.onmessage?.({ data: "no word" });
     expect(call.view.theirs).toEqual({ save: false, weak: true });
+  });
+
+  it("takes the offer while the microphone is opened, and says nothing to the caller before", async () => {
+    const [me, pep] = [await Identity.open(memoryStore(), true), await Identity.open(memoryStore(), true)];
+    const from: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
+    const asked: string[] = [];
+    const ask = async (name: string) => void asked.push(name);
+    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => false, changed: () => undefined, broken: () => undefined },
+      { address: "pep@x", display: "Pep", who: "pep@torre", from: "torre" }, "audio", false);
+    const signature = await signDescription(pep, "id", "offer", SDP);
+    expect(await call.ring({ n: 1, call: "id", from, media: "audio", sdp: SDP, signature, glare: false })).toBe(true);
+    call.onCandidate({ candidate: "early", mid: "0", mline: 0 });
+    call.prepare();
+    await vi.waitFor(() => expect(peer().log).toEqual(["remote offer", "candidate early"]));
+    expect(asked).toEqual([]);
+    await call.answer(nothing());
+    await vi.waitFor(() => expect(asked).toEqual(["accept"]));
+    expect(peer().log).toEqual(["remote offer", "candidate early", "local answer"]);
+    call.hangUp();
   });
 
   it("ends when the other side's description is not genuine", async () => {

@@ -92,7 +92,7 @@ export class Call {
     if (this.over) return closeMedia(media);
     this.take(media);
     this.connect(false);
-    await this.guard(() => this.connection?.begin(this.view.media === "video"));
+    await this.guard(() => this.connection?.begin(media, this.view.media === "video"));
   }
 
   ringing(): void {
@@ -120,20 +120,27 @@ export class Call {
     return verifyDescription(message.from, this.id, "offer", message.sdp, message.signature);
   }
 
-  async answer(media: OwnMedia): Promise<void> {
+  /** The person has said yes: what needs no microphone is done while it is opened. Nothing is told to the caller. */
+  prepare(): void {
     const { invited } = this;
-    if (!invited || this.over) return closeMedia(media);
-    this.take(media);
-    this.accepted = true;
-    this.change({ state: "connecting" });
-    this.limitConnecting();
+    if (!invited || this.over || this.connection) return;
     const connection = this.connect(true);
     for (const candidate of this.early.splice(0)) void connection.candidate(candidate);
     this.receive(async () => {
       // Again, since in a glare the answer may come before the first check.
       await this.verify("offer", invited.sdp, invited.signature);
-      await connection.answer(invited.sdp);
+      await connection.offered(invited.sdp);
     });
+  }
+
+  async answer(media: OwnMedia): Promise<void> {
+    if (!this.invited || this.over) return closeMedia(media);
+    this.take(media);
+    this.accepted = true;
+    this.change({ state: "connecting" });
+    this.limitConnecting();
+    this.prepare();
+    this.receive(() => this.connection?.answer(media));
     await this.incoming;
   }
 
@@ -251,7 +258,7 @@ export class Call {
   }
 
   private connect(polite: boolean): Connection {
-    this.connection = new Connection(this.env.ice, polite, this.own, {
+    this.connection = new Connection(this.env.ice, polite, {
       description: (kind, sdp) => this.send(async () => this.tell(kind, sdp)),
       candidate: (candidate) => this.send(async () => {
         this.request("candidate", { call: this.id, ...candidate });

@@ -7,7 +7,7 @@
 import type { Candidate, DescriptionKind } from "../wire/messages";
 import { STEPS, type Step } from "./adapt";
 import { Channel, type Word } from "./channel";
-import type { OwnMedia } from "./media";
+import { nothing, type OwnMedia } from "./media";
 import { thinAudio } from "./opus";
 
 export type Trickled = Omit<Candidate, "call">;
@@ -51,6 +51,7 @@ export class Connection {
   private started = false;
   private alive = false;
   private closed = false;
+  private own: OwnMedia = nothing();
   private early: Trickled[] = [];
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -58,7 +59,6 @@ export class Connection {
     /** The servers to use, as they are when it is asked: what relaying is granted by changes. */
     private readonly ice: () => RTCConfiguration,
     private readonly polite: boolean,
-    private readonly own: OwnMedia,
     private readonly events: ConnectionEvents,
   ) {
     this.pc = new RTCPeerConnection(this.configuration());
@@ -83,8 +83,9 @@ export class Connection {
   }
 
   /** The caller's first offer. */
-  async begin(video: boolean): Promise<void> {
-    const { pc, own } = this;
+  async begin(own: OwnMedia, video: boolean): Promise<void> {
+    const { pc } = this;
+    this.own = own;
     this.add("audio", own.audio);
     if (video) this.add("video", own.video);
     await pc.setLocalDescription(await pc.createOffer());
@@ -97,15 +98,20 @@ export class Connection {
     await this.apply("answer", sdp);
   }
 
-  /** The callee's answer to the first offer. */
-  async answer(sdp: string): Promise<void> {
-    const { pc, own } = this;
+  /** The first offer, at the callee: all that can be done with it before there is media of our own. */
+  async offered(sdp: string): Promise<void> {
     await this.take("offer", sdp);
+    await this.flush();
+  }
+
+  /** The callee's answer to it. */
+  async answer(own: OwnMedia): Promise<void> {
+    const { pc } = this;
+    this.own = own;
     for (const transceiver of pc.getTransceivers()) {
       const track = transceiver.receiver.track.kind === "audio" ? own.audio : own.video;
       if (track) await this.give(transceiver, track);
     }
-    await this.flush();
     this.started = true;
     await pc.setLocalDescription(await pc.createAnswer());
     this.emit();
@@ -321,7 +327,8 @@ export class Connection {
   }
 
   private configuration(): RTCConfiguration {
-    return { ...this.ice(), bundlePolicy: "max-bundle" };
+    // The callee's servers are asked as soon as its connection is made, while the microphone is opened.
+    return { ...this.ice(), bundlePolicy: "max-bundle", iceCandidatePoolSize: this.polite ? 1 : 0 };
   }
 
   private restartIn(ms: number): void {

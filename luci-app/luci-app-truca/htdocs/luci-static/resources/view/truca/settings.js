@@ -272,11 +272,18 @@ function relaying(map, id) {
 	text(s, null, 'rate_per_account', _('Rate of one person'), _('Kilobits a second that the relays of one person may carry. 0 for no limit.'),
 		{ unset: '6000', check: number(64, 4000000) });
 	text(s, null, 'ports', _('Ports of relays'), _('UDP ports that the firewall must let in from the mesh.'),
-		{ unset: '49152-49407', check: valid.ports });
+		{ unset: '24576-24831', check: valid.ports });
 	text(s, null, 'allow', _('Relay to'), _('Addresses and networks of the mesh and its LANs. This router itself is never among them.'),
 		{ list: true, unset: '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7', check: valid.network });
 	text(s, null, 'deny', _('Never relay to'), _('Addresses and networks within these that are none of the mesh.'),
 		{ list: true, unset: '', check: valid.network });
+}
+
+function firewall(map, id) {
+	const s = map.section(form.NamedSection, id, 'firewall', _('Firewall'),
+		_('The ports of Truca are opened by rules named Truca in Network, Firewall.'));
+
+	flag(s, null, 'reject_stray', _('Reject stray UDP'), _('Only where this router masquerades its LAN and accepts whatever comes from the mesh: accepted packets to ports of its clients would spoil their calls.'), '1');
 }
 
 function peers(map) {
@@ -318,6 +325,7 @@ return view.extend({
 		limits(map, this.only('limits'));
 		paths(map, this.only('ice'));
 		relaying(map, this.only('turn'));
+		firewall(map, this.only('firewall'));
 		peers(map);
 
 		return map.render();
