@@ -170,10 +170,10 @@ describe("a connection in another network", () => {
   });
 
   it("does nothing before the first answer, and nothing when it is closed", async () => {
-    const made = new Connection(servers, false, nothing(), {
-      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined,
+    const made = new Connection(servers, false, {
+      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
     });
-    await made.begin(false);
+    await made.begin(nothing(), false);
     made.renew();
     await made.accepted(SDP);
     made.close();
