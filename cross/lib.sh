@@ -142,17 +142,18 @@ cross_toolchain() {
 # two work trees is one, and the younger build of the older source would do.
 cross_cargo() {
   local target=$1 command=$2 std=std,panic_abort features=${CROSS_STD-optimize_for_size}
-  local flags c_flags=$cross_cflags
+  local flags c_flags=$cross_cflags relink=${CROSS_RELINK:-yes}
   flags=$(cross_flags "$target")
   shift 2
   if [ "${CROSS_UNWIND:-no}" = yes ]; then
-    std=std,panic_unwind features=panic-unwind c_flags=
+    std=std,panic_unwind features=panic-unwind c_flags= relink=no
   fi
   env PATH="$cross_venv/bin:/usr/bin:$PATH" RUSTC=/usr/bin/rustc CARGO=/usr/bin/cargo RUSTC_BOOTSTRAP=1 \
     RUSTFLAGS="$flags" CFLAGS="$c_flags" \
     CARGO_TARGET_DIR="$cross_out" CARGO_BUILD_BUILD_DIR="$cross_build" \
     CARGO_PROFILE_OPENWRT_STRIP=false CARGO_PROFILE_OPENWRT_DEBUG=line-tables-only \
-    ZIG_GLOBAL_CACHE_DIR="$cross_cache/zig" CARGO_ZIGBUILD_CACHE_DIR="$cross_cache/zigbuild" \
+    ZIG_GLOBAL_CACHE_DIR="$cross_cache/zig" CARGO_ZIGBUILD_CACHE_DIR="$(realpath -m "$cross_out/zigbuild")" \
+    CARGO_ZIGBUILD_PYTHON_PATH="$PWD/cross/zig.sh" CROSS_PYTHON="$cross_venv/bin/python3" CROSS_RELINK=$relink \
     "$cross_venv/bin/cargo-zigbuild" "$command" --locked --target "$target" \
     -Zbuild-std="$std" -Zbuild-std-features="$features" -Zchecksum-freshness "$@"
 }
