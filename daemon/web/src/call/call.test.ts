@@ -142,7 +142,7 @@ describe("a connection in another network", () => {
 
   it("does nothing before the first answer, and nothing when it is closed", async () => {
     const made = new Connection(servers, false, nothing(), {
-      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined,
+      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
     });
     await made.begin(false);
     made.renew();
