@@ -14,6 +14,7 @@ use std::{net::SocketAddr, path::Path};
 use ring::hmac;
 use serde_json::Value;
 use truca_core::Time;
+use truca_core::ice;
 use truca_core::stun::{
     Change, Check, Counters, Discovery, MAX_ANSWER, Message, amplifies, respond, respond_from,
 };
@@ -49,7 +50,7 @@ pub use bench::{membership, node_frame, page_message};
 pub use discovery::discovery;
 pub use turn::turn;
 
-/// A datagram on the STUN port.
+/// A datagram on the STUN port, or back to a question of ours.
 pub fn stun(data: &[u8]) {
     let mut out = [0; MAX_ANSWER];
     for (source, other) in [
@@ -69,6 +70,10 @@ pub fn stun(data: &[u8]) {
         }
     }
     if let Ok(message) = Message::parse(data) {
+        let mut other = message.transaction();
+        other[0] ^= 1;
+        assert_eq!(ice::answer(data, &other), None, "the answer to another question");
+        ice::answer(data, &message.transaction());
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"not the key of any seed");
         assert_ne!(message.integrity(&key), Check::Good);
         message.attributes().for_each(drop);

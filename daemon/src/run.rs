@@ -20,6 +20,8 @@ use tokio::task::{self, LocalSet};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use truca_core::Time;
 use truca_core::discovery::Source;
+use truca_core::ice::masquerade::Finding;
+use truca_core::ice::{Lan, Side};
 use truca_core::id::NodeId;
 use truca_core::sorted::{Map, Set};
 use truca_core::turn::Secrets;
@@ -34,6 +36,7 @@ use crate::mesh::discovery::Mdns;
 use crate::mesh::ice::Ice;
 use crate::mesh::link::{self, Links};
 use crate::mesh::membership;
+use crate::mesh::reflexive::{Answers, Watch};
 use crate::mesh::sources::{self, Sources};
 use crate::node::{Keys, Node, Output, Settings, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
@@ -43,6 +46,7 @@ use crate::tls::{Tls, certificate};
 
 mod administer;
 mod ice;
+mod paths;
 
 /// Members up to which each one that comes may change where pages are led to.
 const FEW: usize = 16;
@@ -152,6 +156,14 @@ struct Running {
     stun: Map<SocketAddr, ice::Serving>,
     /// What relaying is granted by.
     grants: Option<Secrets>,
+    /// What becomes of LANs' packets on their ways into the mesh.
+    watch: Watch,
+    findings: Vec<Finding>,
+    /// Where clients are told.
+    answers: Answers,
+    /// The LANs, and what interfaces are called.
+    lans: Vec<(Lan, Side)>,
+    names: Map<Side, String>,
     mdns: Option<Mdns>,
     sources: Sources,
     bus: Bus,
@@ -205,6 +217,8 @@ impl Running {
             None => None,
         };
         let saved = store::load(&config.state);
+        let answers = Answers::new(ice.clone(), config.limits.stun_rate, u64::from_be_bytes(ice::random()));
+        let watch = Watch::start(start, events.clone());
         let trusted = host_of(&config, &page);
         let node = Node::new(Time::ZERO, identity, settings(&config, trusted.clone())?, saved);
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
@@ -221,6 +235,11 @@ impl Running {
             ice,
             stun: Map::new(),
             grants: None,
+            watch,
+            findings: Vec::new(),
+            answers,
+            lans: Vec::new(),
+            names: Map::new(),
             mdns,
             sources,
             bus,
@@ -233,6 +252,7 @@ impl Running {
         running.listen()?;
         running.serve_stun();
         running.serve_turn();
+        running.look_at_paths(false);
         running.place_pages();
         running.carry_out();
         Ok(running)
@@ -310,9 +330,9 @@ impl Running {
         let now = self.now();
         let node = &mut self.node;
         match event {
-            Some(Event::PageOpened { page, remote: _, local, out }) => {
+            Some(Event::PageOpened { page, remote, local, out }) => {
                 self.pages.insert(page, out);
-                node.page_opened(page, local);
+                node.page_opened(page, remote, local);
             }
             Some(Event::PageText { page, text }) => node.page_text(now, page, &text),
             Some(Event::PageClosed { page, left }) => {
@@ -340,6 +360,7 @@ impl Running {
             // a member is there: it was found already, whatever else is said of its address
             Some(Event::Candidate { address, .. }) if is_member_at(node, address) => {}
             Some(Event::Candidate { address, id, source }) => node.candidate(now, address, id, source),
+            Some(Event::Findings(findings)) => self.on_findings(findings),
             Some(Event::Saved(failed)) => {
                 if failed.is_some() {
                     node.save_failed(now);
@@ -371,6 +392,7 @@ impl Running {
                     // in a large mesh it can wait until the next look around
                     if matches!(news, News::Member { alive, .. } if alive <= FEW) {
                         self.place_pages();
+                        self.look_at_paths(false);
                     }
                     self.bus.tell(news);
                 }
@@ -424,6 +446,7 @@ impl Running {
         }
         self.serve_stun();
         self.serve_turn();
+        self.look_at_paths(false);
         self.sources.look_around(&plan(&self.config, &self.overrides, self.node.id()));
         if let Some(failed) = self.mdns.as_ref().map(Mdns::failed) {
             self.trouble("no_mdns", failed);
@@ -500,6 +523,8 @@ impl Running {
         (new.state, new.run_dir, new.mdns) = (old.state, old.run_dir, old.mdns);
         self.sources.configure(&plan(&self.config, &self.overrides, self.node.id()));
         self.look_around();
+        // the firewall tells of its changes by a reload
+        self.look_at_paths(true);
         log::info!("reloaded");
         Ok(())
     }

@@ -625,7 +625,7 @@ impl Mesh {
         (person.host, person.page) = (host, PageId(self.last_page));
         let at = SocketAddr::new(address(host).ip(), 8443);
         let node = self.hosts[host].node.as_mut().expect("this node runs");
-        node.page_opened(person.page, at);
+        node.page_opened(person.page, at, at);
         self.carry_out(host);
         self.hosts[host].told[&person.page][0]["hello"].clone()
     }

@@ -1,13 +1,20 @@
-//! A new device is let in by a password, in virtual time: at any node, without the node between learning it or
-//! being able to use what it has seen, and without a home that can be guessed at or worn out.
+//! A new device is let in by a password: at any node, without the node between learning it or being able to use
+//! what it has seen, and without a home that can be guessed at or worn out. In virtual time, and at the end once
+//! with real daemons and the real stretching.
 
+use std::fs;
+use std::num::NonZeroU32;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
-use ring::hmac;
+use ring::{hmac, pbkdf2};
 use serde_json::{Value, json};
 use truca_core::scram::{Exchange, MIN_ITERATIONS, Secret};
 use truca_core::wire::bytes::Bytes;
+use truca_tests::Result;
+use truca_tests::daemon::{Daemon, Options};
+use truca_tests::page::Page;
 use truca_tests::sim::{Mesh, Person, encode};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -418,4 +425,64 @@ fn a_home_that_lost_its_state_says_so_once_and_then_everybody_knows() {
     let mut phone = mesh.new_device(&nuria, 2);
     let found = mesh.ask(&mut phone, "find", json!({ "text": "nuria" }));
     assert_eq!(found["found"]["people"][0]["password"], Value::Null);
+}
+
+#[tokio::test]
+async fn two_real_daemons_let_a_device_in_after_a_restart_and_keep_what_they_know_to_themselves() -> Result {
+    let mut casa = Daemon::start(Options::default())?;
+    let options = Options { name: "torre".into(), peers: vec![casa.page()], ..Options::default() };
+    let mut torre = Daemon::start(options)?;
+    torre.ctl_until("status", |status| status["members_alive"] == 2)?;
+    let mut nuria = Page::open(casa.page()).await?;
+    nuria.sign_in("nuria").await?;
+
+    let mut salted = [0; 32];
+    let rounds = NonZeroU32::new(MIN_ITERATIONS).ok_or("no rounds")?;
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, &[5; 16], b"horse tram river", &mut salted);
+    let password = Password(salted);
+    let secret = serde_json::to_value(password.secret())?;
+    let text = |field: &str| secret[field].as_str().unwrap_or_default().to_owned();
+    let (salt, stored, server) = (text("salt"), text("stored"), text("server"));
+    let rounds = MIN_ITERATIONS.to_string();
+    let lines = ["truca-password-1", &nuria.address, "1", &salt, &rounds, &stored, &server];
+    let signature = nuria.device.sign(&lines)?;
+    nuria.ask("password", json!({ "counter": 1, "secret": secret, "signature": signature })).await?;
+    nuria.event_where("account_changed", |changed| changed["counter"] == 2).await?;
+
+    casa.stop()?;
+    let state = casa.state().join("state");
+    assert_eq!(fs::metadata(&state)?.permissions().mode() & 0o777, 0o600);
+    casa.restart()?;
+    torre.ctl_until("members", |members| {
+        let members = members["members"].as_array().into_iter().flatten();
+        members.filter(|member| member["state"] == "alive").count() == 1
+    })?;
+
+    let mut phone = Page::open(torre.page()).await?;
+    let (address, key) = (nuria.address.clone(), phone.device.key());
+    let client = encode(&[8; 16]);
+    phone.ask("link_password", json!({ "address": address, "key": key, "client": client })).await?;
+    let asked = phone.event("link_salt").await?;
+    assert_eq!((&asked["salt"], &asked["iterations"]), (&json!(salt), &json!(MIN_ITERATIONS)));
+    let bytes = |value: &Value| Bytes::from_text(value.as_str().unwrap_or_default()).ok_or("16 bytes");
+    let (server, client) = (bytes(&asked["server"])?, Bytes([8; 16]));
+    let (address, point) = (address.parse()?, Bytes::from_text(&key).ok_or("65 bytes")?);
+    let at = phone.node.parse()?;
+    let exchange = Exchange { address: &address, at, key: &point, client: &client, server: &server };
+    let message = password.secret().auth_message(&exchange);
+    let proof = password.proof(&message);
+    phone
+        .ask("link_prove", json!({ "key": key, "client": client, "server": server, "proof": proof }))
+        .await?;
+    let signature = phone.event("link_proved").await?["signature"].clone();
+    assert_eq!(signature, json!(encode(&Password::mac(&password.secret().server.0, &message))));
+
+    // what is kept of it has not left home: not into any record, and not into the other's file
+    let kept = fs::read(&state)?;
+    let server_key = password.secret().server.0;
+    assert!(kept.windows(32).any(|window| window == server_key));
+    torre.stop()?;
+    let theirs = fs::read(torre.state().join("state"))?;
+    assert!(!theirs.windows(32).any(|window| window == server_key));
+    Ok(())
 }

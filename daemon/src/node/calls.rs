@@ -190,6 +190,7 @@ impl<K: Keys> Node<K> {
         let known = self.directory.account(&device.address).map(|account| account.body.display.clone());
         let party = Party {
             display: known.unwrap_or(introduction.display),
+            home: node_info(&self.directory, device.address.home, |id| self.alive.contains(id)),
             node: node_info(&self.directory, node, |id| self.alive.contains(id)),
             device: device.device,
             key: introduction.key,

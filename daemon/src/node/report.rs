@@ -1,10 +1,11 @@
 //! What the owner is shown of the node: the shapes are described in [`super::admin`].
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 use truca_core::Time;
 use truca_core::directory::record::Account;
+use truca_core::id::NodeId;
 use truca_core::name::Address;
 
 use super::{Keys, Node};
@@ -98,6 +99,17 @@ impl<K: Keys> Node<K> {
                 "Records of the mesh were refused because a bound is reached: some people are not shown here.",
             ));
         }
+        if let Some((name, ids)) = self.directory.namesakes() {
+            let ids: Vec<String> = ids.iter().take(4).map(NodeId::to_string).collect();
+            found.push(warning(
+                "same_name",
+                "warning",
+                &format!(
+                    "Several nodes are called {name}: {}. They are shown with letters of their ids. If one is new, ask whose it is.",
+                    ids.join(", ")
+                ),
+            ));
+        }
         if self.settings.stun_port == 0 {
             found.push(warning(
                 "stun_off",
@@ -137,7 +149,7 @@ impl<K: Keys> Node<K> {
                 let (rtt, loss) = self.gossip.measures(id);
                 json!({
                     "id": id.to_string(),
-                    "name": node.body.name.as_str(),
+                    "name": self.directory.shown_name(&id),
                     "state": state,
                     "address": address.map(|address| address.to_string()),
                     "version": format!("{major}.{minor}.{patch}"),
@@ -168,10 +180,10 @@ impl<K: Keys> Node<K> {
 
     pub(super) fn show_account(&self, account: &Account) -> Value {
         let address = account.address();
-        let at: Vec<&str> = self
+        let at: Vec<String> = self
             .directory
             .here(&address, |id| self.alive.contains(id))
-            .map(|attachment| self.directory.node_name(&attachment.node))
+            .map(|attachment| self.directory.shown_name(&attachment.node))
             .collect();
         json!({
             "address": address.to_string(),
@@ -209,7 +221,8 @@ impl<K: Keys> Node<K> {
     }
 
     /// What pages are told for getting through NAT, and why.
-    pub(super) fn ice_decisions(&self) -> Value {
+    pub(super) fn ice_decisions(&mut self) -> Value {
+        self.choose_servers();
         let mut decisions = Vec::new();
         let mut decide = |code: &str, addresses: &[String], text: &str| {
             decisions.push(json!({"code": code, "addresses": addresses, "text": text}));
@@ -221,20 +234,6 @@ impl<K: Keys> Node<K> {
                 "own_stun",
                 &addresses,
                 "Pages are given this node's STUN at the address that they reached: any answer makes browsers show real addresses instead of hidden ones.",
-            ),
-        }
-        let others: Vec<String> =
-            self.remote_stun(Ipv4Addr::UNSPECIFIED.into()).map(|at| at.to_string()).collect();
-        match others.is_empty() {
-            true => decide(
-                "no_remote_stun",
-                &[],
-                "No other node offers STUN now: a page behind this router's NAT cannot learn how the mesh sees it.",
-            ),
-            false => decide(
-                "remote_stun",
-                &others,
-                "Pages are given STUN of other nodes too: they see a page from outside this router's NAT.",
             ),
         }
         match &self.turn {
@@ -249,6 +248,7 @@ impl<K: Keys> Node<K> {
                 "This node relays nothing (option `enabled` of section `turn`): some calls through NAT do not connect.",
             ),
         }
+        self.decisions_on_servers(&mut decisions);
         json!({ "decisions": decisions })
     }
 
@@ -260,7 +260,7 @@ impl<K: Keys> Node<K> {
                 let (rtt, loss) = self.gossip.measures(link.id);
                 json!({
                     "id": link.id.to_string(),
-                    "name": self.directory.node_name(&link.id),
+                    "name": self.directory.shown_name(&link.id),
                     "remote": link.remote.to_string(),
                     "dialled": link.dialled,
                     "age_s": link.age.as_secs(),

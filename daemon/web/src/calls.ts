@@ -1,8 +1,9 @@
 // The calls of this page: the one on the stage, the one that rings, and the
 // twin when two people call each other at once. It opens the devices and asks
 // when the microphone is missing. It knows no socket: `ask` is the wire's.
+import { whoIs } from "./names";
 import { Call, type CallEnv } from "./call/call";
-import { closeMedia, nothing, openMedia, type OwnMedia } from "./call/media";
+import { closeMedia, micGranted, nothing, openMedia, type OwnMedia } from "./call/media";
 import { newCallId, type Identity } from "./identity";
 import { t } from "./text";
 import type { Store } from "./state";
@@ -19,6 +20,8 @@ export class Calls {
   private ring: Call | null = null;
   /** An invitation by the very person whom we are calling. */
   private twin: Call | null = null;
+  /** Asked when it rings, since the answer takes its time. */
+  private granted: Promise<boolean> = Promise.resolve(false);
   private micDecision: ((how: MicDecision) => void) | null = null;
   private readonly env: CallEnv;
 
@@ -38,7 +41,7 @@ export class Calls {
     const person = this.store.state.people?.find((one) => one.address === address);
     const old = this.current?.view;
     const display = person?.display ?? (old?.address === address ? old.display : address);
-    const call = new Call(newCallId(), this.env, { address, display, from: person?.at[0]?.name ?? "" }, media, true);
+    const call = new Call(newCallId(), this.env, { address, display, who: whoIs(address, person?.home), from: person?.at[0]?.name ?? "" }, media, true);
     this.current = call;
     this.store.set({ selected: null, newDevice: null });
     this.show(call);
@@ -52,6 +55,7 @@ export class Calls {
     this.current = call;
     this.store.set({ incoming: null, selected: null });
     this.show(call);
+    void this.granted.then((granted) => granted && call.prepare());
     void this.withMedia(call, media, (own) => call.answer(own), () => call.decline("no_media"));
   }
 
@@ -133,10 +137,12 @@ export class Calls {
 
   private async onIncoming(message: Incoming): Promise<void> {
     const { from } = message;
-    const who = { address: from.address, display: from.display, from: from.node.name };
+    const { address, display, home, node } = from;
+    const who = { address, display, who: whoIs(address, home), from: node.name };
     const call = new Call(message.call, this.env, who, message.media, false);
     const mutual = this.inviting(from.address) !== null;
     if ((this.current && !this.current.over && !mutual) || this.ring || this.twin) return call.decline("rejected");
+    this.granted = micGranted();
     // At once, since candidates may follow before the check is done.
     if (mutual) this.twin = call;
     else this.ring = call;
@@ -195,7 +201,7 @@ export class Calls {
       else setTimeout(() => call.end("glare"), GLARE_MS);
       return;
     } else if (call === this.ring && reason !== "answered_elsewhere" && reason !== "glare") {
-      this.toast(t("missed", { name: call.view.display }));
+      this.toast(t("missed", { name: `${call.view.display} (${call.view.who})` }));
     }
     call.end(reason);
   }

@@ -69,6 +69,12 @@ export function initials(display: string): string {
   return letter(first) + (last ? letter(last) : "");
 }
 
+/** Who exactly, for people to read: `nuria@casa`. Two may be shown by the same name, and two routers have it too. */
+export function whoIs(address: string, home?: { name: string }): string {
+  const [name = "", id = ""] = address.split("@");
+  return `${name}@${home?.name || id.slice(0, 4)}`;
+}
+
 /** A number that stays with an account, to choose its colour. */
 export function hue(address: string, of: number): number {
   let sum = 7;

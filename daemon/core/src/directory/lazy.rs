@@ -183,7 +183,10 @@ impl Directory {
 
     fn drop_record(&mut self, key: &Key) {
         let gone = match key {
-            Key::Node(id) => self.nodes.remove(id).map(|e| (e.hash, e.version)),
+            Key::Node(id) => self.nodes.remove(id).map(|e| {
+                self.release(&e.record.body.name);
+                (e.hash, e.version)
+            }),
             Key::Account(address) => {
                 self.forget_other_devices(address, &[]);
                 self.accounts.remove(address).map(|e| (e.hash, e.version))

@@ -4,7 +4,8 @@
 //! what is new. Every record replaces another with the same key when its counter is larger; an attachment
 //! counts only while its node is alive, which the caller says. Nothing here knows sockets or membership.
 //!
-//! Bounds: [`Limits`]. A record over them is refused and counted; what is known stays.
+//! Bounds: [`Limits`]. A record over them is refused and counted; what is known stays. The people of this home, and
+//! where they are, have their place beside what strangers can fill.
 
 pub mod lazy;
 pub mod record;
@@ -19,18 +20,21 @@ use serde::Serialize;
 use crate::id::{DeviceId, NodeId};
 use crate::name::{Address, Name};
 
+/// Letters of a node's id that tell it from others of its name: who makes keys until they are equal needs a million.
+const ID_LETTERS: usize = 4;
+
 /// How many records are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Nodes in all.
     pub nodes: usize,
-    /// Accounts in all.
+    /// Accounts in all; those of the own home are kept beyond it.
     pub accounts: usize,
     /// Accounts of one home.
     pub accounts_per_home: usize,
     /// Tombstones of one home beside them: the newest are kept.
     pub tombstones_per_home: usize,
-    /// Attachments in all.
+    /// Attachments in all; those of people of the own home are kept beyond it.
     pub attachments: usize,
     /// Devices (and so attachments) of one account.
     pub devices: usize,
@@ -136,6 +140,8 @@ pub struct Directory {
     revision: u32,
     unchecked: usize,
     sources: Vec<lazy::Source>,
+    /// How many nodes have each name: names are not unique, and whoever is shown one must be told.
+    names: BTreeMap<Name, usize>,
 }
 
 impl Directory {
@@ -153,6 +159,7 @@ impl Directory {
             revision: 0,
             unchecked: 0,
             sources: Vec::new(),
+            names: BTreeMap::new(),
         }
     }
 
@@ -224,13 +231,14 @@ impl Directory {
                     return Ok(Merged::Ahead { counter: record.body.counter, boot: record.body.boot });
                 }
                 let entry = self.entry(record, hash, version, word);
-                let old = self.nodes.insert(entry.record.id(), entry);
-                self.digest.replace(hash, old.map(|old| old.version), version);
+                let old = self.put_node(entry);
+                self.digest.replace(hash, old, version);
             }
             Record::Account(record) => {
                 let address = record.address();
                 let deleted = record.body.is_deleted();
-                if !known && self.accounts.len() >= self.limits.accounts && !self.make_room(&key) {
+                let full = self.accounts.len() >= self.limits.accounts && address.home != self.own;
+                if !known && full && !self.make_room(&key) {
                     return Err(Refused::Full);
                 }
                 if deleted && !known && self.is_forgotten(&record) {
@@ -261,7 +269,9 @@ impl Directory {
                 }
             }
             Record::Attachment(record) => {
-                if !known && self.attachments.len() >= self.limits.attachments && !self.make_room(&key) {
+                let full =
+                    self.attachments.len() >= self.limits.attachments && record.address.home != self.own;
+                if !known && full && !self.make_room(&key) {
                     return Err(Refused::Full);
                 }
                 let account = self.accounts.get(&record.address).ok_or(Refused::Orphan)?;
@@ -342,10 +352,28 @@ impl Directory {
             return false;
         }
         let (hash, version) = (Key::Node(id).hash(), whole.version());
-        let old = self.nodes.insert(id, Entry { record, hash, version, source: 0 });
-        self.digest.replace(hash, old.map(|old| old.version), version);
+        let old = self.put_node(Entry { record, hash, version, source: 0 });
+        self.digest.replace(hash, old, version);
         self.revision = self.revision.wrapping_add(1);
         true
+    }
+
+    /// Puts a node's record in the place of the one before, whose version it returns.
+    fn put_node(&mut self, entry: Entry<Node>) -> Option<u64> {
+        *self.names.entry(entry.record.body.name.clone()).or_default() += 1;
+        let old = self.nodes.insert(entry.record.id(), entry)?;
+        self.release(&old.record.body.name);
+        Some(old.version)
+    }
+
+    /// A node has this name no more.
+    fn release(&mut self, name: &Name) {
+        if let Some(count) = self.names.get_mut(name) {
+            *count -= 1;
+            if *count == 0 {
+                self.names.remove(name);
+            }
+        }
     }
 
     /// Counter and version of what is known under a key.
@@ -386,6 +414,22 @@ impl Directory {
     /// A node's name, or nothing when it is not known.
     pub fn node_name(&self, id: &NodeId) -> &str {
         self.node(id).map_or("", |node| node.body.name.as_str())
+    }
+
+    /// The same for people to read: with the first letters of its id, when another node is called so too.
+    pub fn shown_name(&self, id: &NodeId) -> String {
+        let name = self.node(id).map(|node| &node.body.name);
+        let plain = name.map_or("", Name::as_str);
+        match name.and_then(|name| self.names.get(name)) {
+            Some(2..) => format!("{plain}·{}", id.to_string().chars().take(ID_LETTERS).collect::<String>()),
+            _ => plain.to_owned(),
+        }
+    }
+
+    /// A name that several nodes have, and theirs: one of them may want to be taken for another.
+    pub fn namesakes(&self) -> Option<(&Name, Vec<NodeId>)> {
+        let (name, _) = self.names.iter().find(|(_, count)| **count > 1)?;
+        Some((name, self.nodes().filter(|node| node.body.name == *name).map(Node::id).collect()))
     }
 
     /// An account that there is.

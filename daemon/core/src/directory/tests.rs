@@ -40,12 +40,16 @@ impl Signer {
     }
 
     fn node(&self, counter: u32, boot: u32) -> Vec<u8> {
+        self.node_called("casa", counter, boot)
+    }
+
+    fn node_called(&self, name: &str, counter: u32, boot: u32) -> Vec<u8> {
         let body = NodeBody {
             point: self.point(),
             agreement: Bytes([7; 32]),
             counter,
             boot,
-            name: "casa".parse().unwrap(),
+            name: name.parse().unwrap(),
             addresses: vec![IpAddr::from([10, 1, 1, 1])],
             port: 8443,
             stun_port: 3478,
@@ -287,6 +291,55 @@ fn what_is_over_a_bound_is_refused_and_what_is_known_stays() {
     assert_eq!(directory.merge(&home.account("nuria", &[&device, &Signer::new()], 2)), Err(Refused::Full));
     assert!(directory.merge(&home.account("nuria", &[&device], 3)).is_ok(), "news of what is known has room");
     assert_eq!((directory.sizes(), directory.counters().full), ((1, 1, 0), 3));
+}
+
+#[test]
+fn the_people_of_the_own_home_have_their_place_when_strangers_have_filled_the_rest() {
+    let (own, strange, device) = (Signer::new(), Signer::new(), Signer::new());
+    let limits = Limits { accounts: 2, attachments: 1, ..Limits::default() };
+    let mut directory = Directory::new(own.id(), limits);
+    let pep = strange.address("pep");
+    for record in [
+        own.node(1, 1),
+        strange.node(1, 1),
+        strange.account("pep", &[&device], 1),
+        strange.account("anna", &[&device], 1),
+        device.attachment(&pep, strange.id(), 1, 1, Status::Here),
+    ] {
+        directory.merge(&record).unwrap();
+    }
+    assert_eq!(directory.merge(&strange.account("biel", &[&device], 1)), Err(Refused::Full));
+    let there = device.attachment(&strange.address("anna"), strange.id(), 1, 1, Status::Here);
+    assert_eq!(directory.merge(&there), Err(Refused::Full));
+    let nuria = own.address("nuria");
+    assert!(directory.merge(&own.account("nuria", &[&device], 1)).is_ok());
+    assert!(directory.merge(&device.attachment(&nuria, strange.id(), 1, 2, Status::Here)).is_ok());
+    assert_eq!((directory.sizes(), directory.counters().full), ((2, 3, 2), 2));
+}
+
+#[test]
+fn nodes_of_one_name_are_shown_with_letters_of_their_ids_while_there_are_several() {
+    let (one, other) = (Signer::new(), Signer::new());
+    let mut directory = directory();
+    directory.merge(&one.node(1, 1)).unwrap();
+    directory.merge(&one.node(2, 1)).unwrap();
+    assert_eq!((directory.shown_name(&one.id()), directory.namesakes()), ("casa".to_owned(), None));
+    directory.merge(&other.node(1, 1)).unwrap();
+    for id in [one.id(), other.id()] {
+        assert_eq!(directory.shown_name(&id), format!("casa·{}", &id.to_string()[..4]));
+    }
+    let (name, ids) = directory.namesakes().unwrap();
+    assert_eq!((name.as_str(), ids.len()), ("casa", 2));
+    directory.merge(&other.node_called("torre", 2, 1)).unwrap();
+    assert_eq!((directory.shown_name(&one.id()), directory.namesakes()), ("casa".to_owned(), None));
+    // a lie that is dropped leaves nothing behind
+    let mut lie = Signer::new().node(1, 1);
+    let last = lie.len() - 1;
+    lie[last] ^= 1;
+    directory.merge_lazily(&lie, NodeId([9; 16])).unwrap();
+    assert!(directory.namesakes().is_some());
+    directory.check_some(1);
+    assert_eq!((directory.shown_name(&one.id()), directory.namesakes()), ("casa".to_owned(), None));
 }
 
 #[test]

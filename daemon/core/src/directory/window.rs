@@ -165,7 +165,7 @@ fn hash(of: &impl Hash) -> u64 {
 
 /// A node, as people see it.
 pub fn node_info(directory: &Directory, id: NodeId, alive: impl Fn(&NodeId) -> bool) -> NodeInfo {
-    NodeInfo { id, name: directory.node_name(&id).to_owned(), alive: alive(&id) }
+    NodeInfo { id, name: directory.shown_name(&id), alive: alive(&id) }
 }
 
 /// Who has a name, or is shown by it: `nuria`, `Núria`, `nuria@casa`, `nuria@` and a node id. At most `limit`.
@@ -175,7 +175,11 @@ pub fn find(directory: &Directory, text: &str, limit: usize, alive: impl Fn(&Nod
     let matching = directory.accounts().filter(|account| {
         let body = &account.body;
         let named = body.name.as_str() == who || body.display.as_str().to_lowercase() == who;
-        named && (home.is_empty() || directory.node_name(&body.home) == home || body.home.to_string() == home)
+        let at_home = || {
+            let id = body.home;
+            directory.node_name(&id) == home || directory.shown_name(&id) == home || id.to_string() == home
+        };
+        named && (home.is_empty() || at_home())
     });
     matching.take(limit).map(|account| person(directory, account, None, &alive, &|_| None)).collect()
 }

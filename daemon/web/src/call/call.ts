@@ -4,6 +4,7 @@
 // A dropped socket changes nothing here: media is peer to peer, and the wire
 // says later what could not be said. It draws nothing and asks for no device
 // but the camera.
+import { whoIs } from "../names";
 import { Adapter, STEPS } from "./adapt";
 import { NOTHING_SAID } from "./channel";
 import { Connection, type Trickled } from "./connection";
@@ -53,7 +54,7 @@ export class Call {
   constructor(
     readonly id: string,
     private readonly env: CallEnv,
-    who: { address: string; display: string; from: string },
+    who: { address: string; display: string; who: string; from: string },
     media: Media,
     outgoing: boolean,
   ) {
@@ -91,7 +92,7 @@ export class Call {
     if (this.over) return closeMedia(media);
     this.take(media);
     this.connect(false);
-    await this.guard(() => this.connection?.begin(this.view.media === "video"));
+    await this.guard(() => this.connection?.begin(media, this.view.media === "video"));
   }
 
   ringing(): void {
@@ -102,7 +103,8 @@ export class Call {
     if (this.accepted || this.over) return;
     this.accepted = true;
     this.peer = message.by;
-    this.change({ state: "connecting", display: message.by.display, from: message.by.node.name });
+    const { address, display, home, node } = message.by;
+    this.change({ state: "connecting", display, who: whoIs(address, home), from: node.name });
     this.limitConnecting();
     this.receive(async () => {
       await this.verify("answer", message.sdp, message.signature);
@@ -118,20 +120,27 @@ export class Call {
     return verifyDescription(message.from, this.id, "offer", message.sdp, message.signature);
   }
 
-  async answer(media: OwnMedia): Promise<void> {
+  /** The person has said yes: what needs no microphone is done while it is opened. Nothing is told to the caller. */
+  prepare(): void {
     const { invited } = this;
-    if (!invited || this.over) return closeMedia(media);
-    this.take(media);
-    this.accepted = true;
-    this.change({ state: "connecting" });
-    this.limitConnecting();
+    if (!invited || this.over || this.connection) return;
     const connection = this.connect(true);
     for (const candidate of this.early.splice(0)) void connection.candidate(candidate);
     this.receive(async () => {
       // Again, since in a glare the answer may come before the first check.
       await this.verify("offer", invited.sdp, invited.signature);
-      await connection.answer(invited.sdp);
+      await connection.offered(invited.sdp);
     });
+  }
+
+  async answer(media: OwnMedia): Promise<void> {
+    if (!this.invited || this.over) return closeMedia(media);
+    this.take(media);
+    this.accepted = true;
+    this.change({ state: "connecting" });
+    this.limitConnecting();
+    this.prepare();
+    this.receive(() => this.connection?.answer(media));
     await this.incoming;
   }
 
@@ -163,6 +172,16 @@ export class Call {
   signallingBack(lossy: boolean): void {
     if (lossy) this.connection?.repeatOffer();
     this.connection?.revive();
+  }
+
+  /** This device is in another network. */
+  moved(): void {
+    this.connection?.renew();
+  }
+
+  /** The node has other servers: its ways into the mesh changed, and a path that broke may be found by them. */
+  otherServers(): void {
+    if (this.view.state === "reconnecting") this.connection?.revive();
   }
 
   onMessage(text: string): void {
@@ -239,7 +258,7 @@ export class Call {
   }
 
   private connect(polite: boolean): Connection {
-    this.connection = new Connection(this.env.ice, polite, this.own, {
+    this.connection = new Connection(this.env.ice, polite, {
       description: (kind, sdp) => this.send(async () => this.tell(kind, sdp)),
       candidate: (candidate) => this.send(async () => {
         this.request("candidate", { call: this.id, ...candidate });
@@ -248,6 +267,8 @@ export class Call {
       up: () => this.up(),
       down: () => this.down(),
       heard: (theirs) => {
+        const { save, weak } = this.view.theirs;
+        if (theirs.save === save && theirs.weak === weak) return;
         this.change({ theirs });
         this.steer();
       },
@@ -330,6 +351,7 @@ export class Call {
 
   private down(): void {
     this.looks = [];
+    this.adapter.newPath();
     this.change({ state: "reconnecting", quality: null, line: null });
     this.env.broken();
     this.limitTo(DEAD_MS);
@@ -356,9 +378,9 @@ export class Call {
     const { camera, mine, theirs } = this.view;
     this.adapter.look(stats.at, stats, camera && !mine.save && !theirs.save);
     this.steer();
-    const line = lineBetween(before, stats);
+    const line = before === stats ? null : lineBetween(before, stats);
     const paused = this.view.mine.weak || theirs.weak;
-    this.change({ stats, line, quality: paused ? "poor" : quality(line, stats.roundTripMs) });
+    this.change({ stats, line, quality: paused ? "poor" : line && quality(line, stats.roundTripMs) });
   }
 
   /** Sends what the line carries and both people want, and says why when that is no picture. */

@@ -23,6 +23,8 @@ export interface CallView {
   media: Media;
   address: string;
   display: string;
+  /** Who exactly: `nuria@casa`. */
+  who: string;
   from: string;
   state: CallState;
   reason: Ending | null;

@@ -23,6 +23,7 @@ export function IncomingSheet({ call, state, act }: { call: CallView; state: Sta
     <Dialog label={`${call.display} ${what}`} class="incoming" role="alertdialog" testid="incoming" onClose={() => act.decline()}>
       <div class="pulse"><Avatar address={call.address} display={call.display} size="huge" /></div>
       <h2 class="who" data-testid="incoming-from" data-address={call.address}>{call.display}</h2>
+      <p class="soft small" data-testid="incoming-who">{call.who}</p>
       <p>{what}</p>
       <p class="soft">{t("from", { node: call.from })}</p>
       <NewDevice state={state} act={act} address={call.address} />

@@ -6,6 +6,7 @@ import type { Actions, State } from "../state";
 import { t, type Key } from "../text";
 import type { Person } from "../wire/messages";
 import { Mark, PhoneIcon } from "./icons";
+import { whoIs } from "../names";
 import { Avatar, Dialog } from "./parts";
 import { PasswordDoor } from "./password";
 
@@ -96,7 +97,7 @@ function Choice({ person, act }: { person: Person; act: Actions }) {
       <Avatar address={person.address} display={person.display} />
       <span class="row-words">
         <span class="row-name">{person.display}</span>
-        <span class="soft small">{person.name} · {t("lastAt", { node: person.home.name })}</span>
+        <span class="soft small">{whoIs(person.address, person.home)}</span>
       </span>
     </button>
   );

@@ -3,6 +3,7 @@
 import { memo } from "./memo";
 import { isHere, type Actions, type State } from "../state";
 import { t } from "../text";
+import { whoIs } from "../names";
 import type { Person } from "../wire/messages";
 import { Mark, RouterIcon, SearchIcon } from "./icons";
 import { Avatar, Way } from "./parts";
@@ -84,7 +85,7 @@ const Row = memo(function Row({ person, chosen, double, select }: {
         <Avatar address={person.address} display={person.display} here={here} />
         <span class="row-words">
           <span class="row-name">{person.display}</span>
-          <span class="soft small">{double ? `${person.name} · ${place}` : place}</span>
+          <span class="soft small">{double ? `${whoIs(person.address, person.home)} · ${place}` : place}</span>
         </span>
         {here && person.quality && <Way quality={person.quality} />}
       </button>

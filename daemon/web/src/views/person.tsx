@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { isHere, type Actions, type State } from "../state";
 import { t } from "../text";
+import { whoIs } from "../names";
 import type { Person } from "../wire/messages";
 import { CameraIcon, CloseIcon, PhoneIcon } from "./icons";
 import { Avatar, Dialog, Way } from "./parts";
@@ -31,6 +32,7 @@ function CardBody({ person, act, close }: { person: Person; act: Actions; close:
       <Avatar address={person.address} display={person.display} here={here} size="huge" />
       <h2 class="who">{person.display}</h2>
       <p class="soft">{here ? t("at", { node: places.join(", ") }) : t("lastAt", { node: person.home.name })}</p>
+      <p class="soft small">{whoIs(person.address, person.home)}</p>
       <p class="soft small address">{person.address}</p>
       {here && person.quality && <p class="way-line"><Way quality={person.quality} words /></p>}
       {!here && <p class="note">{t("personAway", { name: person.display })}</p>}

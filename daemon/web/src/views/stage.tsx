@@ -45,6 +45,7 @@ export function Stage({ call, state, act }: { call: CallView; state: State; act:
         )}
         <div class="words">
           <h2 class="who">{call.display}</h2>
+          <p class="soft small" data-testid="stage-who">{call.who}</p>
           <p class="state" role="status" aria-live="polite">{stateWords(call)}</p>
           {call.connectedAt !== null && (
             <p class="line">

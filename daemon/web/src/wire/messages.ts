@@ -62,6 +62,8 @@ export interface People {
 export interface Peer {
   address: string;
   display: string;
+  /** Where the account lives. */
+  home?: NodeRef;
   node: NodeRef;
   device: string;
   key: string;

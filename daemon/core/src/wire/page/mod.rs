@@ -145,7 +145,7 @@ pub struct Candidate {
 pub struct NodeInfo {
     /// Its id.
     pub id: NodeId,
-    /// Its name.
+    /// Its name, with the first letters of its id when another node has the same.
     pub name: String,
     /// Whether it is a member now.
     pub alive: bool,
@@ -195,6 +195,8 @@ pub struct Party {
     pub address: Address,
     /// What people read.
     pub display: Display,
+    /// Where the account lives: two people may read the same.
+    pub home: NodeInfo,
     /// Where the device is attached.
     pub node: NodeInfo,
     /// Which device.
