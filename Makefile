@@ -24,18 +24,23 @@ unit: daemon ## Tests of the daemon, the protocol's examples and the page; as ro
 	cargo test --locked --workspace
 	npm --prefix $(WEB) test --silent
 
-e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, nat, turn, matrix, discovery or anywhere runs one part
+e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, firefox, … runs one part (README)
 	@tools/e2e.sh
 
-bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|turn|idle|mips|gossip runs one
+bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|turn|idle|mips|gossip|calls runs one
 	@tools/need.sh rust
-	cargo build --locked --release -p truca-tests --bins
 	cargo build --locked --release -p trucad
+ifneq ($(BENCH),calls)
+	cargo build --locked --release -p truca-tests --bins
 	tools/cross.sh x86_64 mips
 	TRUCA_OPENWRT=$(BUILT)/cross/x86_64-unknown-linux-musl/openwrt/trucad \
 	  TRUCA_MIPS=$(BUILT)/cross/mips-unknown-linux-musl/openwrt/trucad \
 	  BENCH_OUT=$(BUILT)/bench/results.jsonl $(BUILT)/release/bench $(BENCH)
 	cat $(BUILT)/size/results.jsonl >>$(BUILT)/bench/results.jsonl 2>/dev/null || true
+endif
+ifneq ($(filter calls,$(or $(BENCH),calls)),)
+	@tools/calls.sh $(abspath $(BUILT)) $(BENCH)
+endif
 
 sim: web ## Many nodes in virtual time, into target/sim; SIM_NODES="50 100 1000" takes 20 minutes, without 1000 one
 	@tools/need.sh rust

@@ -1,6 +1,6 @@
 #!/bin/bash
 # `make e2e`: real daemons and real browsers across a mesh of namespaces. E2E=routed, nat,
-# turn, matrix, discovery or anywhere runs one part.
+# turn, reflexive, quality, matrix, firefox, discovery or anywhere runs one part.
 #
 # It needs root and a few Debian packages, which it installs when it can. What is missing is named, and the
 # run fails: a proof that was not made must not look like one. SKIP_E2E=1 leaves it out, and says so.
@@ -28,8 +28,16 @@ T
   exit 1
 fi
 
+part=${E2E:-all}
+case $part in
+  all) files='routed.test.js nat.test.js turn.test.js reflexive.test.js quality.test.js matrix.test.js firefox.test.js discovery.test.js anywhere.test.js' ;;
+  routed | nat | turn | reflexive | quality | matrix | firefox | discovery | anywhere) files=$part.test.js ;;
+  *) echo "e2e: E2E is routed, nat, turn, reflexive, quality, matrix, firefox, discovery or anywhere, not '$part'" >&2; exit 2 ;;
+esac
+
 missing() {
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || [ -n "${CHROMIUM:-}" ] || echo chromium
+  case $files in *firefox*) command -v firefox-esr >/dev/null || command -v firefox >/dev/null || [ -n "${FIREFOX:-}" ] || echo firefox-esr ;; esac
   command -v ip >/dev/null || echo iproute2
   command -v nft >/dev/null || echo nftables
   command -v babeld >/dev/null || echo babeld
@@ -58,12 +66,11 @@ fi
 ip netns del "$probe"
 
 tools/need.sh node
+# The link that a test can make bad
+case ${E2E:-all} in all | quality) cargo build --quiet --locked -p truca-tests --bin shaper ;; esac
 cd tests/e2e
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   npm ci --no-audit --no-fund --silent
 fi
-case ${E2E:-all} in
-  all) npm test --silent -- routed.test.js nat.test.js turn.test.js matrix.test.js discovery.test.js anywhere.test.js ;;
-  routed | nat | turn | matrix | discovery | anywhere) npm test --silent -- "$E2E.test.js" ;;
-  *) echo "e2e: E2E is routed, nat, turn, matrix, discovery or anywhere, not '$E2E'" >&2; exit 2 ;;
-esac
+# shellcheck disable=SC2086 # one word for each file
+npm test --silent -- $files

@@ -183,6 +183,11 @@ class Figures:
         rows = [(words, self.value("gossip", metric, "trucad-openwrt"), self.value("gossip", metric, "serf")) for metric, words in self.GOSSIP]
         return table(("50 processes on one machine", "Truca", "Serf"), rows)
 
+    def calls(self):
+        found = sorted((line for line in self.all if line["bench"] == "call"), key=lambda line: line["row"])
+        rows = [(line["network"], line["path"], f"{line['value']} ms", f"{line['worst']} ms", line["runs"]) for line in found]
+        return table(("network", "path", "click to connected", "slowest", "calls"), rows)
+
     def gossip_chart(self, path):
         drawn, y = [], 56
         for metric, words in self.GOSSIP:

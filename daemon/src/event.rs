@@ -132,6 +132,8 @@ pub enum Event {
         /// Which source said so: `mdns`, `babeld`, …, `peer`.
         source: &'static str,
     },
+    /// What becomes of the packets of LANs on their ways into the mesh is another thing than before.
+    Findings(Vec<truca_core::ice::masquerade::Finding>),
     /// What was to be written to flash is there, or why it is not.
     Saved(Option<String>),
     /// The owner asks, over the control socket or ubus.

@@ -14,6 +14,7 @@ use std::{net::SocketAddr, path::Path};
 use ring::hmac;
 use serde_json::Value;
 use truca_core::Time;
+use truca_core::ice;
 use truca_core::stun::{Check, Counters, MAX_ANSWER, Message, respond};
 use truca_core::ubus::{
     blobmsg,
@@ -47,7 +48,7 @@ pub use bench::{membership, node_frame, page_message};
 pub use discovery::discovery;
 pub use turn::turn;
 
-/// A datagram on the STUN port.
+/// A datagram on the STUN port, or back to a question of ours.
 pub fn stun(data: &[u8]) {
     let mut out = [0; MAX_ANSWER];
     for source in [SocketAddr::from(([192, 0, 2, 1], 1024)), SocketAddr::from(([0x20; 16], 1024))] {
@@ -59,6 +60,10 @@ pub fn stun(data: &[u8]) {
         }
     }
     if let Ok(message) = Message::parse(data) {
+        let mut other = message.transaction();
+        other[0] ^= 1;
+        assert_eq!(ice::answer(data, &other), None, "the answer to another question");
+        ice::answer(data, &message.transaction());
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"not the key of any seed");
         assert_ne!(message.integrity(&key), Check::Good);
         message.attributes().for_each(drop);

@@ -21,7 +21,10 @@ use tokio::{
 };
 
 use crate::{
-    mesh::link::{self, Links},
+    mesh::{
+        ice::{Ice, stream},
+        link::{self, Links},
+    },
     page::{
         http,
         site::{Door, Site, Visit},
@@ -43,6 +46,9 @@ const MAX_HANDSHAKES_PER_NETWORK: u16 = 16;
 
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// From the handshake until something is said.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+
 /// What everything behind the doors needs. One for the daemon, shared as `Rc`.
 #[derive(Debug)]
 pub struct Shared {
@@ -52,6 +58,8 @@ pub struct Shared {
     pub site: Rc<Site>,
     /// For the mesh wing.
     pub links: Rc<Links>,
+    /// For those who want TURN through the page's port.
+    pub ice: Rc<Ice>,
     /// What the doors have seen.
     pub counters: Counters,
     seats: RefCell<HashMap<IpAddr, Count>>,
@@ -78,11 +86,12 @@ struct Count {
 
 impl Shared {
     /// Nobody is here yet.
-    pub fn new(tls: Rc<Tls>, site: Rc<Site>, links: Rc<Links>) -> Self {
+    pub fn new(tls: Rc<Tls>, site: Rc<Site>, links: Rc<Links>, ice: Rc<Ice>) -> Self {
         Self {
             tls,
             site,
             links,
+            ice,
             counters: Counters::default(),
             seats: RefCell::default(),
             handshakes: Semaphore::new(MAX_HANDSHAKES),
@@ -193,10 +202,15 @@ pub async fn tls(listener: TcpListener, shared: Rc<Shared>) {
             // Boxed, so that a page that stays for a day does not carry the room for its handshake.
             if let Some((accepted, local, seat)) = Box::pin(shake_hands(socket, seat)).await {
                 match accepted {
-                    Accepted::Page(stream) => {
-                        let visit = Visit { remote, local, door: Door::Https };
-                        http::serve(stream, visit, shared.site.clone()).await;
-                    }
+                    Accepted::Page(mut stream) => match first_byte(&mut stream).await {
+                        // RFC 8489 section 5: the first two bits of STUN are zeros, and a request's next six too
+                        Some(0) => stream::serve(stream, remote, shared.ice.clone()).await,
+                        Some(_) => {
+                            let visit = Visit { remote, local, door: Door::Https };
+                            http::serve(stream, visit, shared.site.clone()).await;
+                        }
+                        None => stream.close_gently().await,
+                    },
                     Accepted::Link(stream, point) => {
                         link::serve(stream, point, remote, false, shared.links.clone()).await;
                     }
@@ -222,6 +236,11 @@ pub async fn plain(listener: TcpListener, loopback: bool, shared: Rc<Shared>) {
             drop(seat);
         });
     }
+}
+
+/// What a browser says first: a letter of HTTP's, or the zero of a STUN request, for which browsers have no ALPN.
+async fn first_byte(stream: &mut Stream) -> Option<u8> {
+    timeout(FIRST_BYTE, stream.first_byte()).await.ok()?.ok()?
 }
 
 fn take_seat(shared: &Rc<Shared>, remote: SocketAddr, in_handshake: bool) -> Option<Seat> {

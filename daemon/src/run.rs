@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
+use rustls::sign::CertifiedKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -19,6 +20,8 @@ use tokio::task::{self, LocalSet};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use truca_core::Time;
 use truca_core::discovery::Source;
+use truca_core::ice::masquerade::Finding;
+use truca_core::ice::{Lan, Side};
 use truca_core::id::NodeId;
 use truca_core::sorted::{Map, Set};
 use truca_core::turn::Secrets;
@@ -33,6 +36,7 @@ use crate::mesh::discovery::Mdns;
 use crate::mesh::ice::Ice;
 use crate::mesh::link::{self, Links};
 use crate::mesh::membership;
+use crate::mesh::reflexive::{Answers, Watch};
 use crate::mesh::sources::{self, Sources};
 use crate::node::{Keys, Node, Output, Settings, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
@@ -42,6 +46,7 @@ use crate::tls::{Tls, certificate};
 
 mod administer;
 mod ice;
+mod paths;
 
 /// Members up to which each one that comes may change where pages are led to.
 const FEW: usize = 16;
@@ -151,12 +156,22 @@ struct Running {
     stun: Map<SocketAddr, ice::Serving>,
     /// What relaying is granted by.
     grants: Option<Secrets>,
+    /// What becomes of LANs' packets on their ways into the mesh.
+    watch: Watch,
+    findings: Vec<Finding>,
+    /// Where clients are told.
+    answers: Answers,
+    /// The LANs, and what interfaces are called.
+    lans: Vec<(Lan, Side)>,
+    names: Map<Side, String>,
     mdns: Option<Mdns>,
     sources: Sources,
     bus: Bus,
     overrides: Overrides,
     /// The addresses that are listened on.
     listening: Set<IpAddr>,
+    /// The host of the owner's certificate, which browsers may trust.
+    trusted: Option<String>,
     /// What is wrong now: a stable word, and what the system says.
     troubles: Map<&'static str, String>,
 }
@@ -186,7 +201,8 @@ impl Running {
         let tls = Rc::new(Tls::new(&own, &page)?);
         let site = Rc::new(Site::new(events.clone(), config.port, fingerprint.clone()));
         let link_wing = Rc::new(Links::new(events.clone(), tls.clone()));
-        let doors = Rc::new(listen::Shared::new(tls, site, link_wing));
+        let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(ice::random()));
+        let doors = Rc::new(listen::Shared::new(tls, site, link_wing, ice.clone()));
 
         let sources = Sources::start(&plan(&config, overrides, id), events.clone());
         let ear = sources.ear(Source::Mdns);
@@ -201,8 +217,10 @@ impl Running {
             None => None,
         };
         let saved = store::load(&config.state);
-        let node = Node::new(Time::ZERO, identity, settings(&config)?, saved);
-        let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(ice::random()));
+        let answers = Answers::new(ice.clone(), config.limits.stun_rate, u64::from_be_bytes(ice::random()));
+        let watch = Watch::start(start, events.clone());
+        let trusted = host_of(&config, &page);
+        let node = Node::new(Time::ZERO, identity, settings(&config, trusted.clone())?, saved);
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
             start,
@@ -217,17 +235,24 @@ impl Running {
             ice,
             stun: Map::new(),
             grants: None,
+            watch,
+            findings: Vec::new(),
+            answers,
+            lans: Vec::new(),
+            names: Map::new(),
             mdns,
             sources,
             bus,
             overrides: overrides.clone(),
             listening: Set::new(),
             troubles,
+            trusted,
             config,
         };
         running.listen()?;
         running.serve_stun();
         running.serve_turn();
+        running.look_at_paths(false);
         running.place_pages();
         running.carry_out();
         Ok(running)
@@ -305,9 +330,9 @@ impl Running {
         let now = self.now();
         let node = &mut self.node;
         match event {
-            Some(Event::PageOpened { page, remote: _, local, out }) => {
+            Some(Event::PageOpened { page, remote, local, out }) => {
                 self.pages.insert(page, out);
-                node.page_opened(page, local);
+                node.page_opened(page, remote, local);
             }
             Some(Event::PageText { page, text }) => node.page_text(now, page, &text),
             Some(Event::PageClosed { page, left }) => {
@@ -335,6 +360,7 @@ impl Running {
             // a member is there: it was found already, whatever else is said of its address
             Some(Event::Candidate { address, .. }) if is_member_at(node, address) => {}
             Some(Event::Candidate { address, id, source }) => node.candidate(now, address, id, source),
+            Some(Event::Findings(findings)) => self.on_findings(findings),
             Some(Event::Saved(failed)) => {
                 if failed.is_some() {
                     node.save_failed(now);
@@ -366,6 +392,7 @@ impl Running {
                     // in a large mesh it can wait until the next look around
                     if matches!(news, News::Member { alive, .. } if alive <= FEW) {
                         self.place_pages();
+                        self.look_at_paths(false);
                     }
                     self.bus.tell(news);
                 }
@@ -419,11 +446,12 @@ impl Running {
         }
         self.serve_stun();
         self.serve_turn();
+        self.look_at_paths(false);
         self.sources.look_around(&plan(&self.config, &self.overrides, self.node.id()));
         if let Some(failed) = self.mdns.as_ref().map(Mdns::failed) {
             self.trouble("no_mdns", failed);
         }
-        if let Ok(settings) = settings(&self.config) {
+        if let Ok(settings) = settings(&self.config, self.trusted.clone()) {
             self.node.set_settings(now, settings);
         }
         for Peer { host, port, id } in self.config.peers.iter().cloned() {
@@ -471,6 +499,7 @@ impl Running {
         if let Some((chain, key)) = &config.certificate {
             let page = certificate::load(chain, key).map_err(|error| error.to_string()).and_then(|page| {
                 self.doors.tls.set_page(&page).map_err(|error| error.to_string())?;
+                self.trusted = host_of(&config, &page);
                 page.end_entity_cert()
                     .map(|leaf| certificate::fingerprint(leaf))
                     .map_err(|error| error.to_string())
@@ -494,6 +523,8 @@ impl Running {
         (new.state, new.run_dir, new.mdns) = (old.state, old.run_dir, old.mdns);
         self.sources.configure(&plan(&self.config, &self.overrides, self.node.id()));
         self.look_around();
+        // the firewall tells of its changes by a reload
+        self.look_at_paths(true);
         log::info!("reloaded");
         Ok(())
     }
@@ -559,13 +590,21 @@ fn send<Id: Ord + Copy, T: Weigh>(
     }
 }
 
-fn settings(config: &Config) -> Result<Settings, Box<dyn Error>> {
+/// The host for which browsers trust our certificate: never with the node's own, which no browser knows.
+fn host_of(config: &Config, page: &CertifiedKey) -> Option<String> {
+    config.certificate.as_ref()?;
+    let named = || certificate::host(page.end_entity_cert().ok()?).map(str::to_owned);
+    config.community_host.clone().or_else(named)
+}
+
+fn settings(config: &Config, trusted: Option<String>) -> Result<Settings, Box<dyn Error>> {
     let peer = |peer: &Peer| Some((SocketAddr::new(peer.host.parse().ok()?, peer.port), peer.id));
     Ok(Settings {
         name: config.name.parse()?,
         addresses: interfaces::addresses(&config.addresses, &config.listen),
         port: config.port,
         stun_port: config.stun_port,
+        trusted,
         peers: config.peers.iter().filter_map(peer).collect(),
         max_sessions: config.limits.sessions as usize,
         max_sessions_per_account: config.limits.sessions_per_account as usize,

@@ -32,6 +32,9 @@ pub use stream::Stream;
 /// ALPN of the page (and of everything that sends no ALPN).
 pub const ALPN_PAGE: &[u8] = b"http/1.1";
 
+/// ALPN of TURN over TLS (RFC 7443). Browsers send none for it.
+pub const ALPN_TURN: &[u8] = b"stun.turn";
+
 /// ALPN of a link between nodes.
 pub const ALPN_LINK: &[u8] = b"truca/1";
 
@@ -47,7 +50,7 @@ const BUFFER: usize = 8192;
 /// What came in.
 #[derive(Debug)]
 pub enum Accepted {
-    /// A browser, or anything else that speaks HTTP.
+    /// A browser, or anything else that is no node: it speaks HTTP, or TURN.
     Page(Stream),
     /// A node that has proven the key of this point.
     Link(Stream, NodePoint),
@@ -125,7 +128,7 @@ fn page_config(key: &Arc<CertifiedKey>) -> Result<Arc<ServerConfig>, rustls::Err
             .with_protocol_versions(&[&TLS13, &TLS12])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(key.clone())));
-    config.alpn_protocols = vec![ALPN_PAGE.to_vec()];
+    config.alpn_protocols = vec![ALPN_PAGE.to_vec(), ALPN_TURN.to_vec()];
     // ChaCha20 costs a router without AES instructions a quarter of what AES costs it.
     config.ignore_client_order = true;
     // Resumption saves the server nearly nothing in TLS 1.3, and each ticket is kept.

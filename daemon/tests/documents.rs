@@ -72,8 +72,9 @@ fn the_manual_page_knows_every_flag_and_command_and_no_other() {
 /// The value of a constant, or of a field with a default, as it stands in a source.
 fn value<'a>(source: &'a str, name: &str) -> Option<&'a str> {
     let constant = source.lines().find_map(|line| {
-        let rest = line.split_once(&format!("const {name}: "))?.1;
-        Some(rest.split_once(" = ")?.1.trim_end_matches(';'))
+        let rest = line.split_once(&format!("const {name}"))?.1;
+        let (kind, value) = rest.split_once(" = ")?;
+        (kind.is_empty() || kind.starts_with(": ")).then(|| value.trim_end_matches(';'))
     });
     let field = || {
         source.match_indices(&format!(" {name}: ")).find_map(|(at, found)| {
@@ -158,6 +159,10 @@ fn the_table_of_bounds_has_the_numbers_of_the_code() {
         let [what, bound, _, place] = cells[..] else { panic!("four cells: {row}") };
         let mut source = String::new();
         for word in code(place) {
+            if let Some(path) = word.strip_suffix(".ts") {
+                source = read(&format!("daemon/web/src/{}.ts", path.strip_prefix("web/").unwrap()));
+                continue;
+            }
             if let Some(path) = word.strip_suffix(".rs") {
                 let path = match path.strip_prefix("core/") {
                     Some(rest) => format!("daemon/core/src/{rest}.rs"),

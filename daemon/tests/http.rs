@@ -39,7 +39,7 @@ use tokio_tungstenite::{
 use trucad::{
     event::{Event, LinkOut, PageOut},
     listen,
-    mesh::link,
+    mesh::{batch::Socket, link, stun},
     page::assets::ASSETS,
     tls::provider,
 };
@@ -427,6 +427,30 @@ async fn an_old_phone_resumes_its_tls_1_2_session() {
             assert_eq!(stream.get_ref().1.handshake_kind(), Some(kind));
             ask_over(&mut stream, &get("/", "")).await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn stun_goes_through_the_pages_port_with_its_alpn_or_without_unless_it_is_switched_off() {
+    let question = [[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42], [7; 8], [7; 8]].concat()[..20].to_vec();
+    local(async {
+        let house = house("casa");
+        let alpns: [&[&[u8]]; 3] = [&[], &[b"stun.turn"], &[b"http/1.1"]];
+        for (on, alpn) in [false, true].into_iter().flat_map(|on| alpns.map(|alpn| (on, alpn))) {
+            if on && house.shared.ice.counters.get().answered == 0 {
+                let udp = stun::bind(([127, 0, 0, 1], 0).into()).unwrap();
+                house.shared.ice.add_socket(Socket::new(udp));
+            }
+            let (stream, browser) = connect(house.tls, alpn, &[&TLS13, &TLS12], None).await;
+            let mut stream = stream.unwrap();
+            stream.write_all(&question).await.unwrap();
+            let mut answer = [0; 32];
+            let answered = stream.read_exact(&mut answer).await.is_ok();
+            assert_eq!((answered, browser.asked.load(Ordering::Relaxed)), (on, 0), "{alpn:?}");
+            assert_eq!(&answer[..2], if on { &[1, 1] } else { &[0, 0] });
+        }
+        assert_eq!(house.shared.ice.counters.get().answered, 3);
     })
     .await;
 }

@@ -82,6 +82,9 @@ pub(crate) async fn per_packet(config: &str, packets: u32) -> Result<f64> {
     });
     ready(page)?;
     let credentials = turn::Credentials::of(page).await?;
+    if COUNT.load(Ordering::Relaxed) == 0 {
+        return Err("a daemon that signs somebody in allocates: nothing is counted".into());
+    }
     let measure = || Ok(COUNT.load(Ordering::Relaxed) as f64);
     let (allocations, arrived) = turn::relayed(stun, &credentials, packets, measure)?;
     // it has been read, and nothing is saved any more

@@ -81,7 +81,14 @@ mesh('the same LAN behind every router', 'nat', { name: 'matrix-nat' }, ['Anna',
 
   scene('masquerade, stray UDP accepted: the first check may spoil the way, and a relay is there', async () => {
     await lab().set({ INPUT: 'accept' });
-    await matrix.row('nat-accept', 'masquerade, stray UDP accepted', ends(), null);
+    await matrix.row('nat-accept', 'masquerade, stray UDP accepted, without the firewall rules of the package', ends(), null);
+  });
+
+  scene('masquerade, stray UDP accepted by the owner, but not to ports of clients: the package sees to that', async () => {
+    const routers = [lab().node(1), lab().node(3)];
+    await Promise.all(routers.map((router) => router.firewall('open')));
+    await direct('nat-accept-rules', 'masquerade, stray UDP accepted, with the firewall rules of the package');
+    await Promise.all(routers.map((router) => router.firewall('close')));
   });
 
   scene('a client behind a router with two mesh interfaces', async () => {

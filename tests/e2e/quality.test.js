@@ -13,9 +13,10 @@ import { scenario } from './lib/scenario.js';
 import { until } from './lib/until.js';
 import { writeVoice } from './lib/voice.js';
 
-/** A link that heals is noticed by a trial: 60 s at most until it begins, 12 s until its picture is shown; then steps. */
+/** A link that heals is noticed by a trial: 60 s at most until it begins, 8 s until its picture is shown. */
 const PICTURE_BACK = 80_000;
-const WHOLE_AGAIN = 70_000;
+/** Three steps more of 8 s; on a machine that is too busy for two browsers, their estimates of the line fall again. */
+const WHOLE_AGAIN = 120_000;
 /** All in: Opus, RTP, SRTP, RTCP, ICE, UDP and IPv4. */
 const SAVING = 32_000;
 
@@ -52,7 +53,7 @@ describe('two routers with a link that can be bad', () => {
     await anna.picture('call-line-good');
     await anna.opensLine();
     await fact(anna, 'factPath', /^direct$/);
-    await fact(anna, 'factIn', /^320×240, \d+ a second$/);
+    await fact(anna, 'factIn', /^320×240 · \d+\/s$/);
     await fact(anna, 'factTrip', /^\d+ ms$/);
     await fact(anna, 'factCodecs', /opus/);
     await fact(anna, 'factRate', /^[1-9]\d+ kb\/s to you, [1-9]\d+ kb\/s from you$/);
@@ -93,7 +94,7 @@ describe('two routers with a link that can be bad', () => {
     await both(anna, carla, (person) => showsPicture(person, (width) => width === 320, WHOLE_AGAIN));
     await both(anna, carla, (person) => person.lineIs(['good']));
     console.log(`quality: pictures back ${shown - healed} ms after the link healed, whole after ${Date.now() - healed} ms`);
-  }, { ms: 180_000 });
+  }, { ms: 240_000 });
 
   scene('who saves data sends and gets sound only, at most 32 kb/s each way all in', async () => {
     await anna.savesData(true);
@@ -140,7 +141,7 @@ describe('two routers with a link that can be bad', () => {
     await anna.hidesAddress(true);
     await connect(anna, carla);
     await both(anna, carla, (person) => person.opensLine());
-    await both(anna, carla, (person) => fact(person, 'factPath', /^relayed by the router n1$/));
+    await both(anna, carla, (person) => fact(person, 'factPath', /^relayed by n1$/));
     await fact(anna, 'factRelay', /^UDP$/);
     await anna.picture('line-relayed');
     await both(anna, carla, (person) => person.closesLine());

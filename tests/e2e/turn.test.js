@@ -4,8 +4,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import { addVideo, chat, connect, hangUp, pairs } from './lib/call.js';
+import { certificate } from './lib/certificate.js';
 import { Lab } from './lib/lab.js';
-import { browserIn, Person } from './lib/person.js';
+import { browserIn, Person, phone } from './lib/person.js';
 import { scenario } from './lib/scenario.js';
 import { until } from './lib/until.js';
 
@@ -108,5 +109,42 @@ describe('two routers without translation', () => {
     assert.match(hers.remote, /^(relay|prflx)$/);
     await hangUp(anna, carla);
     await anna.hidesAddress(false);
+  });
+});
+
+describe('two zones that let nothing through but the page, of a community with a certificate', () => {
+  let lab, shared, browsers = [], anna, carla;
+  const stage = () => ({ lab, people: [anna, carla] });
+  const scene = (name, body, options) => scenario(name, stage, body, options);
+
+  before(async () => {
+    shared = await certificate('truca.mesh');
+    // what the community's name server says, and that browsers know its certificate: that one and no other
+    const flags = ['--host-resolver-rules=MAP truca.mesh 192.168.1.1', `--ignore-certificate-errors-spki-list=${shared.spki}`];
+    const config = `config node\n\toption certificate '${shared.certificate}'\n\toption key '${shared.key}'\n\toption community_host 'truca.mesh'\n`;
+    lab = await Lab.up('nat', 2, { config });
+    browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client, ...flags)));
+  }, { timeout: 90_000 });
+
+  after(async () => {
+    await Promise.all(browsers.map((browser) => browser.close()));
+    await lab?.down();
+    shared?.remove();
+  }, { timeout: 60_000 });
+
+  scene('a call is relayed over TLS through the port of the page', async () => {
+    await lab.joined();
+    await Promise.all([lab.node(1).blockAllButPage(), lab.node(2).blockAllButPage()]);
+    const at = (i) => ({ ...lab.node(i), page: 'https://truca.mesh:8443/' });
+    anna = await (await Person.at(browsers[0], at(1), 'Anna', phone, false)).signIn();
+    carla = await (await Person.at(browsers[1], at(2), 'Carla', phone, false)).signIn();
+    await connect(anna, carla);
+    for (const pair of await pairs(anna, carla)) {
+      assert.deepEqual([pair.local, pair.relay], ['relay', 'tls'], JSON.stringify(pair));
+    }
+    await chat(anna, carla, 'by tls');
+    await addVideo(anna, carla);
+    await carla.hearsMore(['framesDecoded']);
+    await hangUp(carla, anna);
   });
 });

@@ -90,7 +90,7 @@ firewall() {
   local i=$1 stray='' post='' whose='ip saddr 192.168.1.0/24'
   if [ "$MASQALL" = 1 ]; then whose='meta nfproto ipv4'; fi
   if [ "$INPUT" != accept ]; then
-    stray="iifname \"mesh*\" udp dport { 3478, 5353, 8443, 49152-49407 } accept
+    stray="iifname \"mesh*\" udp dport { 3478, 5353, 8443, 24576-24831 } accept
     iifname \"mesh*\" meta l4proto udp counter $INPUT"
   fi
   if [ "$MODE" = nat ]; then

@@ -225,7 +225,7 @@ it "its user can write the state, and read the configuration without owning it" 
 zones() {
   local rules
   rules=$(sed -n "s/^config rule '\(truca_.*\)'/\1/p" "$root/etc/config/firewall" | sort | tr '\n' ' ')
-  [ "$rules" = "truca_lan truca_mesh_batman " ] && grep -qx "	option dest_port '3478 8080 8443 49152-49407'" "$root/etc/config/firewall" &&
+  [ "$rules" = "truca_lan truca_mesh_batman " ] && grep -qx "	option dest_port '3478 3480-3483 8080 8443 24576-24831'" "$root/etc/config/firewall" &&
     ! grep -q "instance1.data.firewall.0" "$root/procd/truca"
 }
 it "the LAN and the mesh are let in, the Internet is not" zones
@@ -253,6 +253,71 @@ other_port() {
 it "another port reaches the firewall, once, and only where the owner lets Truca in" other_port
 restart_for() { said 'instances.instance1.env.TRUCA_RESTART_FOR=9443 8080 3478 1 /etc/truca /var/run/truca ' instances.instance1.file.0=/usr/sbin/trucad; }
 it "procd is told for what to restart" restart_for
+
+# What a masqueraded client's call would be spoiled by (docs/operations.md, "The firewall and calls")
+stray() {
+	cp "$root/etc/config/firewall" "$work/quiet"
+	cat >>"$root/etc/config/firewall" <<-'EOF'
+
+	config defaults
+		option input 'ACCEPT'
+
+	config zone
+		option name 'mesh_nat'
+		option masq '1'
+
+	config zone
+		option name 'mesh_routed'
+
+	config zone
+		option name 'mesh_shut'
+		option masq '1'
+		option input 'REJECT'
+
+	config rule
+		option name 'SIP of the house'
+		option src 'mesh_nat'
+		option proto 'udp'
+		option dest_port '40000:40009'
+		option target 'ACCEPT'
+	EOF
+	printf "config interface 'wg0'\n\toption proto 'wireguard'\n\toption listen_port '51820'\n" >"$root/etc/config/network"
+	install -m 0755 "$work/data/etc/uci-defaults/80-truca" "$root/etc/uci-defaults/80-truca"
+	on /etc/uci-defaults/80-truca
+	on /etc/init.d/truca reload
+}
+rejected() { # rejected [ZONE]: what is rejected there, in words
+	sed -n 's/^instances.instance1.data.firewall.\([0-9]*\).target=REJECT$/\1/p' "$root/procd/truca" | while read -r i; do
+		sed -n "s/^instances.instance1.data.firewall.$i.\(src\|proto\|family\|dest_port\)=//p" "$root/procd/truca" | xargs
+	done
+}
+stray_rules() {
+	stray
+	diff - <(rejected) <<-EOF
+	mesh_nat udp 32768-39999 ipv4
+	mesh_nat udp 40010-51819 ipv4
+	mesh_nat udp 51821-65535 ipv4
+	EOF
+	[ "$(grep -c "^changed firewall" "$root/procd/requests")" = 2 ] && on /etc/init.d/truca reload &&
+		[ "$(grep -c "^changed firewall" "$root/procd/requests")" = 2 ]
+}
+it "where a zone masquerades and accepts, stray UDP is rejected but for WireGuard and what the owner accepts" stray_rules
+stray_off() {
+	cp "$root/etc/config/truca" "$work/on"
+	printf "\nconfig firewall\n\toption reject_stray '0'\n" >>"$root/etc/config/truca"
+	on /etc/init.d/truca reload
+	local told
+	told=$(rejected)
+	cp "$work/on" "$root/etc/config/truca"
+	# a zone in which the owner does not let Truca in is not ours to touch
+	sed -i "/truca_mesh_nat/,\$s/option enabled '1'/option enabled '0'/" "$root/etc/config/firewall"
+	on /etc/init.d/truca reload
+	[ -z "$told" ] && [ -z "$(rejected)" ]
+	cp "$work/quiet" "$root/etc/config/firewall"
+	rm "$root/etc/config/network"
+	on /etc/init.d/truca reload
+}
+it "and not if the owner says no, or has shut Truca out of the zone" stray_off
 
 # --- bad input -------------------------------------------------------------------------------------------------
 
@@ -424,7 +489,7 @@ it "it used no system call that is not on the list" listed
 plain_nft() {
   unshare -n bash -c '
     set -eu
-    run() { env PATH="$PATH" busybox ash "$1" "$2" "8443 8080 3478" "8443 3478 49152-49407"; }
+    run() { env PATH="$PATH" busybox ash "$1" "$2" "8443 8080 3478" "8443 3478 24576-24831"; }
     count() { nft list ruleset | grep -c "comment \"truca\"" || true; }
     run "$1" open
     [ "$(nft list ruleset | grep -c accept)" = 0 ]
@@ -444,12 +509,43 @@ plain_nft() {
   ' plain "$work/data/usr/share/truca/firewall.sh"
 }
 it "without fw4 the ports are opened in the chains that there are, once, and closed again (nft)" plain_nft
+# Real packets: to a port of a flow, to one where a program listens, to a service below; and what answers the router.
+# What is rejected comes back as ICMP, and leaves no entry in the connection table
+plain_stray() {
+  unshare -n -m bash -c '
+    set -eu
+    run() { env PATH="$PATH" busybox ash "$1" "$2" "8443 8080 3478" "8443 3478 24576-24831" "$3"; }
+    mount -t tmpfs none /run && ip netns add mesh
+    ip link add mesh0 type veth peer name mesh0 netns mesh
+    ip addr add 10.99.0.1/24 dev mesh0 && ip link set mesh0 up && ip link set lo up
+    ip -n mesh addr add 10.99.0.2/24 dev mesh0 && ip -n mesh link set mesh0 up
+    nft -f - <<-EOF
+	table inet own {
+	  chain post { type nat hook postrouting priority srcnat; oifname "mesh0" ip saddr 192.168.1.0/24 masquerade; }
+	}
+	EOF
+    before=$(nft list ruleset)
+    run "$1" open "$2"
+    run "$1" open "$2"
+    [ "$(nft list chain inet truca stray | grep -c reject)" = 1 ]
+    ip netns exec mesh node "$3" stray 10.99.0.1 40001
+    node "$3" listen 51820 & ip netns exec mesh node "$3" heard 10.99.0.1 51820 && wait $!
+    node "$3" listen 6696 & ip netns exec mesh node "$3" heard 10.99.0.1 6696 && wait $!
+    ip netns exec mesh node "$3" listen 5000 & node "$3" heard 10.99.0.2 5000 && wait $!
+    nft list chain inet truca stray | grep -q "packets 1 "
+    run "$1" close ""
+    [ "$(nft list ruleset)" = "$before" ]
+    # the owner did not masquerade: nothing to protect
+    nft delete table inet own && run "$1" open "$2" && [ -z "$(nft list tables)" ]
+  ' plain "$work/data/usr/share/truca/firewall.sh" "32768-51819 51821-65535" tests/package/udp.mjs
+}
+it "without fw4 a masquerading router rejects stray UDP, and no service or answer with it (nft, real packets)" plain_stray
 if command -v iptables-legacy >/dev/null && unshare -n iptables-legacy -w -L >/dev/null 2>&1; then
   plain_iptables() {
     mkdir -p "$work/legacy" && ln -sf "$(command -v iptables-legacy)" "$work/legacy/iptables"
     unshare -n bash -c '
       set -eu
-      run() { env PATH="$3:/bin" busybox ash "$1" "$2" "8443 8080 3478" "8443 3478 49152-49407"; }
+      run() { env PATH="$3:/bin" busybox ash "$1" "$2" "8443 8080 3478" "8443 3478 24576-24831" "32768-51819 51821-65535"; }
       run "$1" open "$2"
       [ "$(iptables-legacy -S | grep -c truca)" = 0 ]
       iptables-legacy -P INPUT DROP
@@ -457,6 +553,12 @@ if command -v iptables-legacy >/dev/null && unshare -n iptables-legacy -w -L >/d
       run "$1" open "$2"
       [ "$(iptables-legacy -S truca | grep -c ACCEPT)" = 2 ]
       [ "$(iptables-legacy -S INPUT | grep -c truca)" = 1 ]
+      ! iptables-legacy -S truca | grep -q REJECT
+      iptables-legacy -t nat -A POSTROUTING -o mesh0 -j MASQUERADE
+      iptables-legacy -P INPUT ACCEPT
+      run "$1" open "$2"
+      iptables-legacy -S truca | grep -qx -- "-A truca -p udp -m udp --dport 51821:65535 -m conntrack --ctstate NEW -j REJECT --reject-with icmp-port-unreachable"
+      [ "$(iptables-legacy -S truca | grep -c REJECT)" = 2 ]
       run "$1" close "$2"
       [ "$(iptables-legacy -S | grep -c truca)" = 0 ]
     ' plain "$work/data/usr/share/truca/firewall.sh" "$work/legacy"

@@ -293,10 +293,10 @@ fn new_directory() -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// Where the ports of tests begin and end: below those that the kernel gives to whoever asks for any, so that no
+/// Where the ports of tests begin and end: below those of relays and of whoever asks the kernel for any, so that no
 /// connection of another test takes one between our look and the daemon's `bind`.
 const FIRST_PORT: u16 = 16_384;
-const LAST_PORT: u16 = 32_767;
+const LAST_PORT: u16 = 24_575;
 
 /// Four ports in a row that belong to one daemon of one test, whichever process it runs in: who listens on the
 /// first of them has the other three, from before the daemon starts until after it was killed.

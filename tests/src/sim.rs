@@ -261,6 +261,7 @@ impl Mesh {
             addresses: vec![at.ip()],
             port: at.port(),
             stun_port: 3478,
+            trusted: None,
             peers: peers.iter().map(|peer| (address(*peer), None)).collect(),
             max_sessions: 512,
             max_sessions_per_account: 8,
@@ -624,7 +625,7 @@ impl Mesh {
         (person.host, person.page) = (host, PageId(self.last_page));
         let at = SocketAddr::new(address(host).ip(), 8443);
         let node = self.hosts[host].node.as_mut().expect("this node runs");
-        node.page_opened(person.page, at);
+        node.page_opened(person.page, at, at);
         self.carry_out(host);
         self.hosts[host].told[&person.page][0]["hello"].clone()
     }

@@ -93,8 +93,11 @@ fn the_scripts_know_the_daemons_defaults() {
         ("truca_run_dir", "node", "run_dir"),
         ("truca_mdns", "discovery", "mdns"),
         ("truca_publish", "discovery", "publish"),
+        ("truca_reflexive", "ice", "reflexive"),
+        ("truca_reflexive_ports", "ice", "reflexive_ports"),
         ("truca_turn", "turn", "enabled"),
         ("truca_relays", "turn", "ports"),
+        ("truca_reject_stray", "firewall", "reject_stray"),
     ] {
         let row = TABLE.iter().find(|row| row.section == section && row.option == option).unwrap();
         let wanted = format!("{variable}={}", row.default);

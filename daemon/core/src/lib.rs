@@ -6,7 +6,8 @@
 //! part testable in virtual time, and the same on a laptop and on a big-endian router.
 //!
 //! Rooms: [`id`] and [`name`] say what things are called, [`wire`] how they are written, [`stun`] answers
-//! Binding requests, [`turn`] relays for those whom no other path reaches, [`scram`] checks passwords, [`discovery`] knows which addresses to
+//! Binding requests, [`turn`] relays for those whom no other path reaches, [`ice`] says what helps a page through NAT,
+//! [`scram`] checks passwords, [`discovery`] knows which addresses to
 //! try, [`directory`] keeps signed records, [`gossip`] knows who is alive, [`signal`] rings people, [`ubus`] speaks
 //! with OpenWrt's bus. [`directory`], [`gossip`], [`signal`] and [`turn`] never import one another: the daemon's
 //! node moves events between them.
@@ -14,6 +15,7 @@
 pub mod directory;
 pub mod discovery;
 pub mod gossip;
+pub mod ice;
 pub mod id;
 pub mod name;
 pub mod scram;

@@ -31,11 +31,12 @@ use truca_core::name::Address;
 use crate::event::{LinkId, LinkOut, NodePoint, PageId, PageOut};
 use crate::node::{Keys, Node, Output, Settings, admission::Admission, state::Saved};
 
-/// The points 1·G, 2·G and 3·G of P-256: keys whose secrets are 1, 2 and 3.
-const POINTS: [&str; 3] = [
+/// The points 1·G to 4·G of P-256: keys whose secrets are 1 to 4.
+const POINTS: [&str; 4] = [
     "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5",
     "047cf27b188d034f7e8a52380304b51ac3c08969e277f21b35a60b48fc4766997807775510db8ed040293d9ac69f7430dbba7dade63ce982299e04b79d227873d1",
     "045ecbe4d1a6330a44c8f7ef951d4bf165e6c6b721efada985fb41661bc6e7fd6c8734640c4998ff7e374b06ce1a64a2ecd82ab036384fb83d9a79b127a27d5032",
+    "04e2534a3532d08fbba02dde659ee62bd0031fe2db785596ef509302446b030852e0f1575a4c633cc719dfee5fda862d764efc96c3f30ee0055c42c23f184ed8c6",
 ];
 /// The node on the bench, the node that talks to it and the people's devices, by key.
 pub(crate) const OWN: u8 = 1;
@@ -136,6 +137,7 @@ pub(crate) fn node() -> Node<BenchKeys> {
         addresses: vec![address(OWN).ip()],
         port: address(OWN).port(),
         stun_port: 3478,
+        trusted: None,
         peers: Vec::new(),
         max_sessions: 4,
         max_sessions_per_account: 2,
@@ -264,7 +266,7 @@ pub fn page_message(data: &[u8]) {
         }
     }
     let mut node = node();
-    node.page_opened(PageId(9), address(OWN));
+    node.page_opened(PageId(9), address(OTHER), address(OWN));
     node.page_text(Time::ZERO, PageId(9), text);
     let pages = [sign_in(&mut node, 0), sign_in(&mut node, 1)];
     drain(&mut node);
@@ -285,7 +287,7 @@ pub fn page_message(data: &[u8]) {
 /// Signs one of the two people in.
 pub(crate) fn sign_in(node: &mut Node<BenchKeys>, person: usize) -> PageId {
     let page = PageId(1 + person as u32);
-    node.page_opened(page, address(OWN));
+    node.page_opened(page, address(OTHER), address(OWN));
     node.page_text(Time::ZERO, page, &sign_in_text(person, DEVICES[person], 2));
     let told = drain(node);
     assert!(

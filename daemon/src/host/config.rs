@@ -65,6 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// Relaying of calls that no other path reaches.
     pub turn: Turn,
+    /// The router's word to its clients on how the mesh sees them.
+    pub ice: Ice,
     /// Nodes to link to, whether discovery finds them or not. Disabled ones are left out.
     pub peers: Vec<Peer>,
 }
@@ -97,6 +99,15 @@ pub struct Turn {
     pub deny: Vec<Prefix>,
     /// How much.
     pub limits: turn::Limits,
+}
+
+/// How clients of a masqueraded LAN are told the address that they have in the mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ice {
+    /// Whether they are, where it is true.
+    pub reflexive: bool,
+    /// The first and the last port that they are told it on: one for each side of the mesh.
+    pub ports: (u16, u16),
 }
 
 /// How to look for nodes beside mDNS.

@@ -6,7 +6,10 @@
 
 use std::net::IpAddr;
 
+use if_addrs::{IfAddr, Ifv4Addr, Interface};
 use truca_core::directory::record::MAX_ADDRESSES;
+use truca_core::ice::{Lan, Side};
+use truca_core::sorted::Map;
 
 /// Most addresses that STUN is answered on.
 const MAX_SOCKETS: usize = 32;
@@ -40,17 +43,34 @@ pub fn stun_addresses(listen: &[IpAddr]) -> Vec<IpAddr> {
     let found = if_addrs::get_if_addrs().unwrap_or_default();
     let listened = |ip: &IpAddr| listen.iter().any(|own| own.is_ipv4() == ip.is_ipv4());
     let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-    found
-        .iter()
-        .map(if_addrs::Interface::ip)
-        .filter(|ip| listened(ip) && !link_local(ip))
-        .take(MAX_SOCKETS)
-        .collect()
+    found.iter().map(Interface::ip).filter(|ip| listened(ip) && !link_local(ip)).take(MAX_SOCKETS).collect()
 }
 
 /// Every address of this machine: nothing is relayed to them.
 pub fn own_addresses() -> Vec<IpAddr> {
-    if_addrs::get_if_addrs().unwrap_or_default().iter().map(if_addrs::Interface::ip).collect()
+    if_addrs::get_if_addrs().unwrap_or_default().iter().map(Interface::ip).collect()
+}
+
+/// The interfaces by their numbers, and the IPv4 LANs that may have clients: those behind which nothing of `mesh`
+/// is, with OpenWrt's names of LANs first.
+pub fn lans(listen: &[IpAddr], mesh: &[Side]) -> (Map<Side, String>, Vec<(Lan, Side)>) {
+    let found = if_addrs::get_if_addrs().unwrap_or_default();
+    let names =
+        found.iter().filter_map(|interface| Some((interface.index?, interface.name.clone()))).collect();
+    (names, lans_of(found, listen, mesh))
+}
+
+fn lans_of(mut found: Vec<Interface>, listen: &[IpAddr], mesh: &[Side]) -> Vec<(Lan, Side)> {
+    found.sort_by_key(|interface| (!is_lan(&interface.name), interface.name.clone()));
+    let lan = |interface: &Interface| {
+        let IfAddr::V4(Ifv4Addr { ip, prefixlen, .. }) = interface.addr else { return None };
+        let side = interface.index.filter(|index| !mesh.contains(index))?;
+        let listened = listen.iter().any(|own| *own == ip || own.is_ipv4() && own.is_unspecified());
+        // no client has an address of its own in a network of one or two
+        let is = listened && is_global(&ip.into()) && (1..=30).contains(&prefixlen) && !interface.is_p2p();
+        is.then_some((Lan { address: ip, prefix: prefixlen }, side))
+    };
+    found.iter().filter_map(lan).collect()
 }
 
 /// What to tell others: what the owner says, else the addresses listened on, else those of the interfaces.
@@ -92,6 +112,38 @@ mod tests {
         let found = found.iter().map(|(ip, name)| (ip.parse().unwrap(), (*name).to_owned())).collect();
         let told: Vec<String> = order(found).iter().map(IpAddr::to_string).collect();
         assert_eq!(told, ["10.99.0.1", "10.99.12.1", "fd99::1", "192.168.1.1"]);
+    }
+
+    #[test]
+    fn a_lan_is_what_no_other_node_is_behind() {
+        let interface = |name: &str, index, ip: &str, prefixlen| Interface {
+            name: name.into(),
+            addr: IfAddr::V4(Ifv4Addr {
+                ip: ip.parse().unwrap(),
+                netmask: [255, 255, 255, 0].into(),
+                prefixlen,
+                broadcast: None,
+            }),
+            index: Some(index),
+            oper_status: if_addrs::IfOperStatus::Up,
+            is_p2p: false,
+        };
+        let found = [
+            interface("lo", 1, "127.0.0.1", 8),
+            interface("lo", 1, "10.99.0.2", 32),
+            interface("eth7", 7, "192.168.7.1", 24),
+            interface("br-lan", 2, "192.168.1.1", 24),
+            interface("mesh0", 3, "10.99.101.2", 24),
+        ];
+        let found_by = |listen: &str, mesh: &[u32]| {
+            let lans = lans_of(found.to_vec(), &[listen.parse().unwrap()], mesh);
+            lans.into_iter().map(|(lan, side)| (lan.address.to_string(), side)).collect::<Vec<_>>()
+        };
+        let lan = || ("192.168.1.1".to_owned(), 2);
+        assert_eq!(found_by("0.0.0.0", &[3]), [lan(), ("192.168.7.1".into(), 7)]);
+        assert_eq!(found_by("0.0.0.0", &[3, 7]), [lan()]);
+        assert_eq!(found_by("192.168.1.1", &[3]), [lan()]);
+        assert_eq!(found_by("::", &[3]), []);
     }
 
     #[test]

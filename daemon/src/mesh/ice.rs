@@ -1,7 +1,7 @@
 //! What browsers ask on the way to each other: STUN answered (RFC 8489), and calls relayed (TURN, RFC 8656).
 //!
-//! Each address of ours has a UDP socket ([`crate::mesh::stun`]) and a TCP listener ([`stream`]); each relay has
-//! a UDP socket of its own. Every socket has one task, and all share one [`Ice`]. Who is answered, and what goes
+//! Each address of ours has a UDP socket ([`crate::mesh::stun`]) and a TCP listener ([`stream`]), and streams come
+//! over TLS by the page's port; each relay has a UDP socket of its own. Every socket has one task, and all share one [`Ice`]. Who is answered, and what goes
 //! where, is decided in [`truca_core::stun`] and [`truca_core::turn`]. Nothing here waits for a receiver: what a
 //! full buffer does not take is lost, as the network might have lost it.
 
@@ -288,8 +288,8 @@ impl Ice {
                     }
                 }
                 Via::Tcp(number) => {
-                    if let Some(outlet) = streams.get(&number) {
-                        outlet.send(bytes);
+                    if streams.get(&number).is_some_and(|outlet| !outlet.send(bytes)) {
+                        self.lost(1);
                     }
                 }
             }
@@ -298,14 +298,16 @@ impl Ice {
         more
     }
 
-    /// Sends what waits. A full buffer loses it, as the network might have: clients ask again, media goes on.
+    /// Sends what waits.
     pub(super) fn flush(&self, outgoing: &mut Outgoing<'_>) {
-        let lost = outgoing.flush();
-        if lost > 0 {
-            let mut seen = self.counters.get();
-            seen.unsent = seen.unsent.wrapping_add(lost);
-            self.counters.set(seen);
-        }
+        self.lost(outgoing.flush());
+    }
+
+    /// Counts what a full buffer has lost, as the network might have: clients ask again, media goes on.
+    pub(super) fn lost(&self, datagrams: u32) {
+        let mut seen = self.counters.get();
+        seen.unsent = seen.unsent.wrapping_add(datagrams);
+        self.counters.set(seen);
     }
 }
 

@@ -5,5 +5,6 @@ pub mod discovery;
 pub mod ice;
 pub mod link;
 pub mod membership;
+pub mod reflexive;
 pub mod sources;
 pub mod stun;

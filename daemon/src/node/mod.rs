@@ -5,7 +5,7 @@
 //!
 //! [`links`] talks to other nodes, [`compare`] directories with them, [`inbox`] holds records until they are
 //! checked, [`admission`] says which nodes may be members, [`pages`] talks to browsers, [`people`] keeps accounts and attachments, [`linking`] lets a person's
-//! new devices in, [`calls`] translates between calls and the two wires, [`report`] answers the control socket.
+//! new devices in, [`servers`] chooses STUN for pages, [`calls`] translates between calls and the two wires, [`report`] answers the control socket.
 
 pub mod admin;
 pub mod admission;
@@ -19,6 +19,7 @@ pub mod owner;
 mod pages;
 mod people;
 pub(crate) mod report;
+pub mod servers;
 pub mod state;
 
 use std::collections::VecDeque;
@@ -90,6 +91,8 @@ pub struct Settings {
     pub port: u16,
     /// STUN; 0 for none.
     pub stun_port: u16,
+    /// The host for which browsers trust the page's certificate: they can be relayed for over TLS there.
+    pub trusted: Option<String>,
     /// Nodes to try, always, and whom to expect there.
     pub peers: Vec<(SocketAddr, Option<NodeId>)>,
     /// Most sessions.
@@ -188,6 +191,7 @@ pub struct Node<K> {
     links: links::Links,
     linking: linking::Linking,
     pages: pages::Pages,
+    servers: servers::Servers,
     jobs: Set<(Time, Job)>,
     outputs: VecDeque<Output>,
     windows_at: Option<Time>,
@@ -251,6 +255,7 @@ impl<K: Keys> Node<K> {
             links: links::Links::default(),
             linking: linking::Linking::new(saved.passwords),
             pages: pages::Pages::default(),
+            servers: servers::Servers::default(),
             jobs: Set::new(),
             outputs: VecDeque::new(),
             windows_at: None,
@@ -383,6 +388,10 @@ impl<K: Keys> Node<K> {
         let settings = Settings { admission: self.settings.admission.clone(), ..settings };
         let changed = (&settings.name, &settings.addresses, settings.port, settings.stun_port)
             != (&self.settings.name, &self.settings.addresses, self.settings.port, self.settings.stun_port);
+        if settings.trusted != self.settings.trusted {
+            self.turn_grants = self.turn_grants.wrapping_add(1);
+            self.windows_soon(now);
+        }
         self.settings = settings;
         if changed {
             self.renew_record(now, self.record.body.counter);
@@ -443,7 +452,7 @@ impl<K: Keys> Node<K> {
                         self.sync_with(now, id);
                     }
                     self.calls.node_back(id);
-                    self.windows_soon(now);
+                    self.servers_changed(now);
                 }
             }
             gossip::Output::Down(id) => {
@@ -455,7 +464,7 @@ impl<K: Keys> Node<K> {
                     self.deaths = self.deaths.wrapping_add(1);
                     self.calls.node_lost(now, id);
                     self.home_lost(id);
-                    self.windows_soon(now);
+                    self.servers_changed(now);
                 }
                 if self.alive.len() == 1 {
                     for (peer, id) in self.settings.peers.clone() {
@@ -557,6 +566,7 @@ impl<K: Keys> Node<K> {
         let agreement = record.body.agreement.0;
         let (addresses, checked) = (self.reachable_at(id), self.directory.is_checked(&Key::Node(id)));
         self.gossip.introduce(id, agreement, addresses, checked);
+        self.servers.stale();
     }
 
     /// Where a node says it can be reached, without addresses that are ours.

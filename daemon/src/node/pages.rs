@@ -12,7 +12,7 @@ use truca_core::id::{DeviceId, NodeId};
 use truca_core::name::Address;
 use truca_core::signal::call::SessionId;
 use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, MAX_UNCONFIRMED_OF_ALL, Session};
-use truca_core::sorted::{Map, Set};
+use truca_core::sorted::Map;
 use truca_core::wire::bytes::{Challenge, Token};
 use truca_core::wire::node::{AccountBody as Body, Device};
 use truca_core::wire::page::{
@@ -32,6 +32,7 @@ const TRY_LATER: u16 = 1013;
 #[derive(Debug)]
 pub(super) struct Page {
     local: IpAddr,
+    client: IpAddr,
     challenge: Challenge,
     session: Option<SessionId>,
     attempts: u8,
@@ -52,6 +53,8 @@ pub(super) struct Attached {
     window: Option<Window>,
     /// The address of ours that the page reached, from which it can reach our STUN too.
     pub(super) local: IpAddr,
+    /// Its own address, as we see it.
+    client: IpAddr,
     /// The servers that it was told of.
     stun: Vec<SocketAddr>,
     /// [`Node::turn_grants`] when it was granted relaying.
@@ -106,8 +109,8 @@ fn text_of(notice: &Notice) -> PageOut {
 }
 
 impl<K: Keys> Node<K> {
-    /// A page's socket is open.
-    pub fn page_opened(&mut self, page: PageId, local: SocketAddr) {
+    /// A page's socket is open: it comes from `client`, and reached us at `local`.
+    pub fn page_opened(&mut self, page: PageId, client: SocketAddr, local: SocketAddr) {
         let challenge = truca_core::wire::bytes::Bytes(self.random());
         let hello = Notice::Hello {
             version: VERSION,
@@ -121,8 +124,8 @@ impl<K: Keys> Node<K> {
             resume_s: GRACE.as_secs() as u32,
         };
         self.tell(page, &hello);
-        let local = local.ip().to_canonical();
-        self.pages.open.insert(page, Page { local, challenge, session: None, attempts: 0, finds: 0 });
+        let (client, local) = (client.ip().to_canonical(), local.ip().to_canonical());
+        self.pages.open.insert(page, Page { local, client, challenge, session: None, attempts: 0, finds: 0 });
     }
 
     /// A page sent a message.
@@ -367,7 +370,7 @@ impl<K: Keys> Node<K> {
         let Some(open) = self.pages.open.get(&page) else {
             return Err(Failure::new(request.id, Code::NoSession, "the socket is gone"));
         };
-        let (challenge, local) = (open.challenge, open.local);
+        let (challenge, local, client) = (open.challenge, open.local, open.client);
         let signed = self.check_sign_in(now, request, &challenge)?;
         if let Some(before) = self.pages.session_of(&signed.own) {
             // the same device again: its new attachment is newer than the old one's `gone`
@@ -379,7 +382,8 @@ impl<K: Keys> Node<K> {
         let token = truca_core::wire::bytes::Bytes(self.random());
         self.pages.last_session = self.pages.last_session.wrapping_add(1);
         let session = SessionId(self.pages.last_session);
-        let stun = self.stun_for(local);
+        self.choose_servers();
+        let stun = self.stun_for(local, client);
         let ice = self.ice_for(&stun, local, session, &signed.own.address);
         let attached = Attached {
             own: signed.own.clone(),
@@ -390,6 +394,7 @@ impl<K: Keys> Node<K> {
             ends: None,
             window: None,
             local,
+            client,
             stun,
             granted: self.turn_grants,
             nodes: 0,
@@ -423,21 +428,22 @@ impl<K: Keys> Node<K> {
     ) -> Result<(), Failure> {
         // tokens are random: finding one by the time of a comparison takes longer than it lives
         let found = self.pages.sessions.iter().find(|(_, attached)| attached.token == token).map(|(s, _)| *s);
-        let local = self.pages.open.get(&page).map(|open| open.local);
-        let (Some(session), Some(local)) = (found, local) else {
+        let reached = self.pages.open.get(&page).map(|open| (open.local, open.client));
+        let (Some(session), Some((local, client))) = (found, reached) else {
             return Err(Failure::new(id, Code::NoSession, "this session is over"));
         };
         let Some(own) = self.pages.sessions.get(&session).map(|attached| attached.own.address.clone()) else {
             return Ok(());
         };
-        let (stun, granted) = (self.stun_for(local), self.turn_grants);
+        self.choose_servers();
+        let (stun, granted) = (self.stun_for(local, client), self.turn_grants);
         let ice = self.ice_for(&stun, local, session, &own);
         let Some(attached) = self.pages.sessions.get_mut(&session) else { return Ok(()) };
         let before = attached.page.replace(page);
         if let Some(ends) = attached.ends.take() {
             self.jobs.remove(&(ends, Job::Session(session)));
         }
-        attached.local = local;
+        (attached.local, attached.client) = (local, client);
         attached.stun = stun;
         attached.granted = granted;
         attached.nodes = 0;
@@ -527,20 +533,20 @@ impl<K: Keys> Node<K> {
         let of_interest = |(session, attached): &(&SessionId, &Attached)| {
             attached.page.is_some() && only.is_none_or(|only| only == **session)
         };
-        let sessions = || self.pages.sessions.iter().filter(of_interest);
-        if sessions().next().is_none() {
+        if !self.pages.sessions.iter().any(|session| of_interest(&session)) {
             return;
         }
-        let locals: Set<IpAddr> = sessions().map(|(_, attached)| attached.local).collect();
-        let stuns: Map<IpAddr, Vec<SocketAddr>> =
-            locals.into_iter().map(|local| (local, self.stun_for(local))).collect();
+        self.choose_servers();
+        let sessions = || self.pages.sessions.iter().filter(of_interest);
         // what is granted is computed for those only for whom something is new
         let ices: Vec<(SessionId, Vec<SocketAddr>, Vec<IceServer>)> = sessions()
             .filter_map(|(id, attached)| {
-                let stun = stuns.get(&attached.local)?;
-                let new = *stun != attached.stun || attached.granted != self.turn_grants;
-                let ice = || self.ice_for(stun, attached.local, *id, &attached.own.address);
-                new.then(|| (*id, stun.clone(), ice()))
+                let stun = self.stun_for(attached.local, attached.client);
+                if stun == attached.stun && attached.granted == self.turn_grants {
+                    return None;
+                }
+                let ice = self.ice_for(&stun, attached.local, *id, &attached.own.address);
+                Some((*id, stun, ice))
             })
             .collect();
         let granted = self.turn_grants;

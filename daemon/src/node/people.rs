@@ -1,9 +1,9 @@
-//! Accounts and attachments: signing in, display names, and the ICE servers for a page.
+//! Accounts and attachments: signing in, display names, and what relaying a page is granted.
 
 use std::net::{IpAddr, SocketAddr};
 
 use truca_core::Time;
-use truca_core::directory::record::{Account, AccountBody, Attachment, Key, Record, Status, verify};
+use truca_core::directory::record::{Account, AccountBody, Attachment, Record, Status, verify};
 use truca_core::id::DeviceId;
 use truca_core::name::{Address, Display, Name};
 use truca_core::signal::call::SessionId;
@@ -12,9 +12,6 @@ use truca_core::wire::node::Device;
 use truca_core::wire::page::{Code, Failure, IceServer, SignIn};
 
 use super::{Keys, Node};
-
-/// How many other nodes' STUN a page is given, beside its own node's.
-const REMOTE_STUN: usize = 2;
 
 /// What signing in has established.
 pub(super) struct Signed {
@@ -165,13 +162,8 @@ impl<K: Keys> Node<K> {
         })
     }
 
-    /// The ICE servers for a page that reached us at `local`: our own STUN there, which makes browsers show
-    /// real addresses, and that of two other nodes, which see the page from outside its router.
-    pub(super) fn stun_for(&self, local: IpAddr) -> Vec<SocketAddr> {
-        self.own_stun(local).into_iter().chain(self.remote_stun(local)).collect()
-    }
-
-    fn own_stun(&self, local: IpAddr) -> Option<SocketAddr> {
+    /// Our own STUN and TURN, for a page that reached us at `local`.
+    pub(super) fn own_stun(&self, local: IpAddr) -> Option<SocketAddr> {
         (self.settings.stun_port > 0).then(|| SocketAddr::new(local, self.settings.stun_port))
     }
 
@@ -191,21 +183,12 @@ impl<K: Keys> Node<K> {
             let hash = ring::digest::digest(&ring::digest::SHA256, account.to_string().as_bytes());
             let tag = hash.as_ref().iter().take(8).fold(0, |tag, byte| tag << 8 | u64::from(*byte));
             let (user, password) = secrets.grant(session.0, tag);
-            let urls = ["udp", "tcp"].map(|by| format!("turn:{own}?transport={by}"));
-            servers.push(server(urls.into(), Some(user), Some(password)));
+            let mut urls = ["udp", "tcp"].map(|by| format!("turn:{own}?transport={by}")).to_vec();
+            // a browser asks nobody whether to trust a certificate here
+            let trusted = self.settings.trusted.as_ref();
+            urls.extend(trusted.map(|host| format!("turns:{host}:{}?transport=tcp", self.settings.port)));
+            servers.push(server(urls, Some(user), Some(password)));
         }
         servers
-    }
-
-    /// STUN of other nodes for a page that reached us at `local`.
-    pub(super) fn remote_stun(&self, local: IpAddr) -> impl Iterator<Item = SocketAddr> {
-        let others = self.alive.iter().filter(|id| **id != self.id).filter_map(move |id| {
-            let port = self.directory.node(id)?.body.stun_port;
-            let at = self.gossip.address(*id)?.ip();
-            let checked = self.directory.is_checked(&Key::Node(*id));
-            (checked && port > 0 && at.is_loopback() == local.is_loopback())
-                .then(|| SocketAddr::new(at, port))
-        });
-        others.take(REMOTE_STUN)
     }
 }

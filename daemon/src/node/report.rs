@@ -1,6 +1,6 @@
 //! What the owner is shown of the node: the shapes are described in [`super::admin`].
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 use truca_core::Time;
@@ -221,7 +221,8 @@ impl<K: Keys> Node<K> {
     }
 
     /// What pages are told for getting through NAT, and why.
-    pub(super) fn ice_decisions(&self) -> Value {
+    pub(super) fn ice_decisions(&mut self) -> Value {
+        self.choose_servers();
         let mut decisions = Vec::new();
         let mut decide = |code: &str, addresses: &[String], text: &str| {
             decisions.push(json!({"code": code, "addresses": addresses, "text": text}));
@@ -233,20 +234,6 @@ impl<K: Keys> Node<K> {
                 "own_stun",
                 &addresses,
                 "Pages are given this node's STUN at the address that they reached: any answer makes browsers show real addresses instead of hidden ones.",
-            ),
-        }
-        let others: Vec<String> =
-            self.remote_stun(Ipv4Addr::UNSPECIFIED.into()).map(|at| at.to_string()).collect();
-        match others.is_empty() {
-            true => decide(
-                "no_remote_stun",
-                &[],
-                "No other node offers STUN now: a page behind this router's NAT cannot learn how the mesh sees it.",
-            ),
-            false => decide(
-                "remote_stun",
-                &others,
-                "Pages are given STUN of other nodes too: they see a page from outside this router's NAT.",
             ),
         }
         match &self.turn {
@@ -261,6 +248,7 @@ impl<K: Keys> Node<K> {
                 "This node relays nothing (option `enabled` of section `turn`): some calls through NAT do not connect.",
             ),
         }
+        self.decisions_on_servers(&mut decisions);
         json!({ "decisions": decisions })
     }
 

@@ -112,6 +112,10 @@ fn advice(trouble: &str) -> (&'static str, &'static str) {
         }
         "not_listening" => ("warning", "An address of option `listen` is not there; it is tried again."),
         "no_stun" => ("warning", "STUN does not answer everywhere: choose another `stun_port`."),
+        "no_reflexive" => (
+            "warning",
+            "Some pages are not told their address in the mesh: free `reflexive_ports`, or choose others.",
+        ),
         "no_mdns" => ("warning", "Nodes on the same link are not found: switch mDNS off, or add a `peer`."),
         "no_control_socket" => {
             ("warning", "`trucad ctl` does not work: free space in `run_dir`'s directory.")

@@ -2,7 +2,7 @@
 //!
 //! Driven by the handshake (`verify.rs`), by `host/identity.rs` and by the configuration. It looks at the
 //! structure and at the key, and at nothing else: names, dates, extensions and the certificate's own signature
-//! say nothing that a node would believe. Holding the key is proven by the handshake.
+//! say nothing that a node would believe. Only of the owner's own certificate it reads for which host it is. Holding the key is proven by the handshake.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -26,6 +26,9 @@ pub(super) const P256: [u8; 24] = [
 const MAX_CERTIFICATE: usize = 4096;
 
 const SEQUENCE: u8 = 0x30;
+
+/// The extension with the names of hosts (RFC 5280 section 4.2.1.6), as an object identifier.
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 
 /// The rest of a DER value that is being read.
 struct Der<'a>(&'a [u8]);
@@ -53,6 +56,37 @@ impl<'a> Der<'a> {
 
 /// The P-256 point in a certificate; `None` when it has another key, or is not a certificate.
 pub fn point(certificate: &[u8]) -> Option<NodePoint> {
+    let key = key_and_rest(certificate)?.take(SEQUENCE)?.strip_prefix(&P256)?;
+    (key.first() == Some(&4)).then_some(())?;
+    key.try_into().ok()
+}
+
+/// The first host name that a certificate is for (RFC 5280 section 4.2.1.6).
+pub fn host(certificate: &[u8]) -> Option<&str> {
+    let mut rest = key_and_rest(certificate)?;
+    let _key = rest.take(SEQUENCE)?;
+    let _identifiers = (rest.take(0x81), rest.take(0x82));
+    let mut extensions = Der(Der::whole(rest.take(0xa3)?, SEQUENCE)?);
+    loop {
+        let mut extension = Der(extensions.take(SEQUENCE)?);
+        if extension.take(0x06)? != SUBJECT_ALT_NAME {
+            continue;
+        }
+        let _critical = extension.take(0x01);
+        let mut names = Der(Der::whole(extension.take(0x04)?, SEQUENCE)?);
+        loop {
+            let tag = *names.0.first()?;
+            let name = str::from_utf8(names.take(tag)?).unwrap_or_default();
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+            if tag == 0x82 && !name.is_empty() && name.bytes().all(plain) {
+                return Some(name);
+            }
+        }
+    }
+}
+
+/// What stands in a certificate from its key on.
+fn key_and_rest(certificate: &[u8]) -> Option<Der<'_>> {
     if certificate.len() > MAX_CERTIFICATE {
         return None;
     }
@@ -68,9 +102,7 @@ pub fn point(certificate: &[u8]) -> Option<NodePoint> {
     let _issuer = to_be_signed.take(SEQUENCE)?;
     let _validity = to_be_signed.take(SEQUENCE)?;
     let _subject = to_be_signed.take(SEQUENCE)?;
-    let key = to_be_signed.take(SEQUENCE)?.strip_prefix(&P256)?;
-    (key.first() == Some(&4)).then_some(())?;
-    key.try_into().ok()
+    Some(to_be_signed)
 }
 
 /// SHA-256 of a certificate as browsers show it: `AB:CD:…`.

@@ -12,7 +12,7 @@ use std::{
 
 use rustls::CommonState;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
     time::timeout,
 };
@@ -52,6 +52,29 @@ impl Stream {
         match self {
             Self::Tls(tls) => tls.get_ref().1.alpn_protocol(),
             _ => None,
+        }
+    }
+
+    /// The connection beneath.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(tcp) => Some(tcp),
+            Self::Tls(tls) => Some(tls.get_ref().0),
+            #[cfg(test)]
+            Self::Memory(_) => None,
+        }
+    }
+
+    /// The first byte that the other side says, which stays to be read; `None` at the end.
+    pub async fn first_byte(&mut self) -> io::Result<Option<u8>> {
+        match self {
+            Self::Plain(tcp) => {
+                let mut byte = [0];
+                Ok((tcp.peek(&mut byte).await? > 0).then_some(byte[0]))
+            }
+            Self::Tls(tls) => Ok(tls.fill_buf().await?.first().copied()),
+            #[cfg(test)]
+            Self::Memory(_) => Ok(None),
         }
     }
 

@@ -45,9 +45,25 @@ fn a_cut_or_mutated_certificate_never_panics_and_rarely_has_a_point() {
         for bit in 0..8 {
             let mut der = OPENSSL_CERTIFICATE.to_vec();
             der[at] ^= 1 << bit;
-            let _ = certificate::point(&der);
+            let _ = (certificate::point(&der), certificate::host(&der));
         }
     }
+}
+
+#[test]
+fn the_host_of_a_certificate_is_its_first_name_that_is_one_hosts() {
+    let host = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        certificate::host(made.cert.der()).map(str::to_owned)
+    };
+    assert_eq!(
+        host(&["10.13.1.1", "*.guifi.net", "casa.guifi.net", "torre.guifi.net"]),
+        Some("casa.guifi.net".into())
+    );
+    assert_eq!(host(&["*.guifi.net"]), None);
+    assert_eq!(host(&["10.13.1.1", "fd00::1"]), None);
+    assert_eq!(certificate::host(OPENSSL_CERTIFICATE), None);
 }
 
 #[test]

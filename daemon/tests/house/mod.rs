@@ -12,13 +12,13 @@ use std::{
 use tokio::{
     sync::mpsc,
     task::{LocalSet, spawn_local},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use trucad::{
     event::Event,
     host::identity::Identity,
     listen::{self, Shared},
-    mesh::link::Links,
+    mesh::{ice::Ice, link::Links},
     page::site::Site,
     tls::Tls,
 };
@@ -45,7 +45,8 @@ pub(crate) fn house(name: &str) -> House {
     let tls = Rc::new(Tls::new(&key, &key).unwrap());
     let site = Rc::new(Site::new(sender.clone(), 8443, identity.fingerprint()));
     let links = Rc::new(Links::new(sender, tls.clone()));
-    let shared = Rc::new(Shared::new(tls, site, links));
+    let ice = Ice::new(Instant::now(), 0, 0);
+    let shared = Rc::new(Shared::new(tls, site, links, ice));
     let [one, two, three] = [0; 3].map(|port| listen::bind(([127, 0, 0, 1], port).into()).unwrap());
     let [tls, loopback, explain] = [&one, &two, &three].map(|listener| listener.local_addr().unwrap());
     spawn_local(listen::tls(one, shared.clone()));

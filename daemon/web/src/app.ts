@@ -59,6 +59,12 @@ export class App implements Actions {
 
   stats = async (): Promise<CallStats | undefined> => this.calls.current?.stats();
 
+  /** This device is in another network. */
+  moved(): void {
+    this.wire.nudge();
+    this.calls.current?.moved();
+  }
+
   /** The page closes: say so at once. */
   leave(): void {
     this.calls.current?.hangUp();
@@ -256,6 +262,7 @@ export class App implements Actions {
       },
       ice: (servers) => {
         this.useServers(servers);
+        this.calls.current?.otherServers();
       },
       resumed: () => this.calls.resumed(),
       restorable: () => this.calls.restorable(),

@@ -3,7 +3,7 @@
 // when the microphone is missing. It knows no socket: `ask` is the wire's.
 import { whoIs } from "./names";
 import { Call, type CallEnv } from "./call/call";
-import { closeMedia, nothing, openMedia, type OwnMedia } from "./call/media";
+import { closeMedia, micGranted, nothing, openMedia, type OwnMedia } from "./call/media";
 import { newCallId, type Identity } from "./identity";
 import { t } from "./text";
 import type { Store } from "./state";
@@ -20,6 +20,8 @@ export class Calls {
   private ring: Call | null = null;
   /** An invitation by the very person whom we are calling. */
   private twin: Call | null = null;
+  /** Asked when it rings, since the answer takes its time. */
+  private granted: Promise<boolean> = Promise.resolve(false);
   private micDecision: ((how: MicDecision) => void) | null = null;
   private readonly env: CallEnv;
 
@@ -53,6 +55,7 @@ export class Calls {
     this.current = call;
     this.store.set({ incoming: null, selected: null });
     this.show(call);
+    void this.granted.then((granted) => granted && call.prepare());
     void this.withMedia(call, media, (own) => call.answer(own), () => call.decline("no_media"));
   }
 
@@ -139,6 +142,7 @@ export class Calls {
     const call = new Call(message.call, this.env, who, message.media, false);
     const mutual = this.inviting(from.address) !== null;
     if ((this.current && !this.current.over && !mutual) || this.ring || this.twin) return call.decline("rejected");
+    this.granted = micGranted();
     // At once, since candidates may follow before the check is done.
     if (mutual) this.twin = call;
     else this.ring = call;

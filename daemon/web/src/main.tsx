@@ -49,9 +49,15 @@ async function start(): Promise<void> {
   });
   render(<Root store={store} act={app} />, place);
 
-  addEventListener("online", () => app.wire.nudge());
-  // Another access point: not every browser tells.
-  (navigator as { connection?: EventTarget }).connection?.addEventListener?.("change", () => app.wire.nudge());
+  addEventListener("online", () => app.moved());
+  // Another access point: not every browser tells. Some tell of each new guess of the speed too.
+  const { connection } = navigator as { connection?: EventTarget & { type?: string } };
+  let kind = connection?.type;
+  connection?.addEventListener?.("change", () => {
+    if (kind === connection.type) return app.wire.nudge();
+    kind = connection.type;
+    app.moved();
+  });
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") app.wire.nudge();
   });

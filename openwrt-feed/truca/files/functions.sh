@@ -30,17 +30,29 @@ _truca_turn() {
 	config_get truca_relays "$1" ports "$truca_relays"
 }
 
+_truca_ice() {
+	config_get_bool truca_reflexive "$1" reflexive "$truca_reflexive"
+	config_get truca_reflexive_ports "$1" reflexive_ports "$truca_reflexive_ports"
+}
+
+_truca_firewall() {
+	config_get_bool truca_reject_stray "$1" reject_stray "$truca_reject_stray"
+}
+
 # Reads /etc/config/truca into truca_*. A section that comes later wins, as in the daemon; what is not there
 # has the daemon's default (a test compares them).
 truca_load() {
 	truca_port=8443 truca_http_port=8080 truca_stun_port=3478
 	truca_state=/etc/truca truca_run_dir=/var/run/truca
 	truca_listen='' truca_certificate='' truca_key='' truca_mdns=1 truca_publish=1
-	truca_turn=1 truca_relays=49152-49407
+	truca_reflexive=1 truca_reflexive_ports=3480-3483
+	truca_turn=1 truca_relays=24576-24831 truca_reject_stray=1
 	config_load truca
 	config_foreach _truca_node node
 	config_foreach _truca_discovery discovery
+	config_foreach _truca_ice ice
 	config_foreach _truca_turn turn
+	config_foreach _truca_firewall firewall
 	# What the daemon takes over only at a start
 	truca_fixed="$truca_port $truca_http_port $truca_stun_port $truca_mdns $truca_state $truca_run_dir $truca_listen"
 }
@@ -57,6 +69,8 @@ truca_udp_ports() {
 	local ports="$truca_port"
 	if [ "$truca_stun_port" != 0 ]; then
 		ports="$ports $truca_stun_port"
+		# where clients of a masqueraded LAN are told how the mesh sees them
+		[ "$truca_reflexive" = 0 ] || ports="$ports $truca_reflexive_ports"
 		[ "$truca_turn" = 0 ] || ports="$ports $truca_relays"
 	fi
 	echo "$ports"
@@ -102,6 +116,83 @@ truca_open_zones() {
 	config_foreach _truca_rule rule
 }
 
+# Ports that clients' flows have when a router masquerades them and keeps ports: what Linux and Android give out
+# (32768 to 60999), and macOS and Windows (49152 to 65535).
+TRUCA_FLOWS=32768-65535
+
+# truca_stray_ports PORT|FIRST-LAST…: what is left of TRUCA_FLOWS without these, as ranges. A packet to such a port of
+# the router that belongs to no flow is stray. Nobody listens there, so to reject it changes nothing but this: an
+# accepted packet leaves an entry in the connection table, and a masqueraded client whose call would use this very
+# port towards its sender is given another, at which the sender does not look for it.
+truca_stray_ports() {
+	echo "$*" | sed 's/[ ,]/\n/g' | tr : - | sort -n | awk -F- -v at="${TRUCA_FLOWS%-*}" -v last="${TRUCA_FLOWS#*-}" '
+		/^[0-9]+(-[0-9]+)?$/ {
+			from = $1 + 0; to = (NF > 1 ? $2 : $1) + 0
+			if (to < at || from > last) next
+			if (from > at) print at "-" from - 1
+			at = to + 1
+		}
+		END { if (at <= last) print at "-" last }'
+}
+
+# UDP ports at which programs of this router wait for anybody
+truca_listeners() {
+	local at peer
+	cat /proc/net/udp /proc/net/udp6 2>/dev/null | while read -r _ at peer _; do
+		case "$peer" in *:0000) printf '%d\n' "0x${at##*:}" ;; esac
+	done | sort -nu
+}
+
+_truca_defaults() { config_get truca_input "$1" input "$truca_input"; }
+
+_truca_masqueraded() {
+	local name masq input
+	config_get name "$1" name
+	config_get_bool masq "$1" masq 0
+	config_get input "$1" input "$truca_input"
+	case "$masq:$input" in 1:ACCEPT | 1:accept) ;; *) return 0 ;; esac
+	case " $truca_zones" in *" $name:"*) [ "$name" = lan ] || truca_stray_zones="$truca_stray_zones $name" ;; esac
+}
+
+# Sets $truca_stray_zones to the zones of which Truca must keep stray UDP away: it is let in there, they lead out of a
+# masqueraded LAN, and what comes unasked is accepted. A zone that drops or rejects needs nothing.
+truca_find_stray_zones() {
+	truca_stray_zones=''
+	[ "$truca_reject_stray" = 1 ] || return 0
+	truca_open_zones
+	truca_input=REJECT
+	[ -n "$truca_zones" ] || return 0
+	config_foreach _truca_defaults defaults
+	config_foreach _truca_masqueraded zone
+}
+
+_truca_kept() {
+	local target src ports enabled
+	config_get_bool enabled "$1" enabled 1
+	config_get target "$1" target
+	config_get src "$1" src
+	config_get ports "$1" dest_port
+	case "$enabled:$target:$src" in 1:ACCEPT:"$truca_zone" | 1:ACCEPT:'*') truca_kept="$truca_kept $ports" ;; esac
+}
+
+_truca_tunnel() {
+	local tunnel
+	config_get tunnel "$1" listen_port
+	truca_kept="$truca_kept $tunnel"
+}
+
+# truca_kept_ports ZONE: what services of this router have there, by its configuration: ports that a rule of the
+# owner's accepts, and WireGuard's. (What happens to listen at the moment would not do: each change here makes the
+# firewall load its rules again.)
+truca_kept_ports() {
+	truca_zone="$1" truca_kept="$(truca_udp_ports)"
+	config_load firewall
+	config_foreach _truca_kept rule
+	config_load network
+	config_foreach _truca_tunnel interface
+	echo "$truca_kept"
+}
+
 # Directories of routing daemons that discovery reads (the first) and writes (the second)
 truca_discovery_dirs() {
 	echo /var/run/bmx6 /var/run/bmx7 /var/shared-state
@@ -118,6 +209,8 @@ truca_has_firewall() {
 
 # Without them, as on qMp: rules of our own by nft or iptables, if there are any others to be let through
 truca_plain_firewall() { # truca_plain_firewall open|close
+	local stray=''
 	truca_load
-	/usr/share/truca/firewall.sh "$1" "$(truca_tcp_ports)" "$(truca_udp_ports)"
+	[ "$truca_reject_stray" = 0 ] || stray="$(truca_stray_ports "$(truca_udp_ports)" "$(truca_listeners)" | tr '\n' ' ')"
+	/usr/share/truca/firewall.sh "$1" "$(truca_tcp_ports)" "$(truca_udp_ports)" "$stray"
 }

@@ -78,6 +78,17 @@ export class Lab {
     }
   }
 
+  /** Other rules of masquerade in every node, while all runs: nft's flags of it, or `mode` `routed` for none. */
+  async masquerade(flags, mode = this.mode) {
+    await this.set({ MODE: mode, INPUT: 'drop', MASQ: flags });
+  }
+
+  /** What STUN servers answer to one port of a client: for each, the address that it is told, or null. */
+  async mapped(client, ...servers) {
+    const { stdout } = await inside(client, process.execPath, path.join(here, 'binding.js'), ...servers);
+    return JSON.parse(stdout);
+  }
+
   /** A client walks to another node's LAN. */
   async move(client, node) {
     await this.#sh(['move', client, node]);
@@ -196,6 +207,26 @@ class Node {
     return this.ctl('status');
   }
 
+  /** Until this node has decided so about what pages are told: the rows with this code. */
+  async decided(code, ms = 20_000, rows = 1) {
+    const all = await until(`${this.name} decides ${code}`, () => this.ctl('ice'),
+      ({ decisions }) => decisions.filter((row) => row.code === code).length >= rows, ms);
+    return all.decisions.filter((row) => row.code === code);
+  }
+
+  /** Reads its configuration again, as when the firewall of its router says that it changed. */
+  async reload() {
+    await this.ctl('reload');
+  }
+
+  /** From now on nobody behind this router reaches another one's STUN; the router itself does. */
+  async hideRemoteStun() {
+    await inside(this.name, 'nft', `
+      table inet hidden {
+        chain across { type filter hook forward priority -10; policy accept; iifname "br-lan" udp dport 3478 counter drop; }
+      }`);
+  }
+
   /** Another configuration (UCI), taken over while it runs. */
   async configure(config) {
     const from = readFileSync(this.log, 'utf8').length;
@@ -224,12 +255,31 @@ class Node {
     await inside(this.name, 'nft', 'delete table inet cut');
   }
 
+  /** `open` or `close`: what the package's scripts do to the firewall of a router without fw3 and fw4. */
+  async firewall(action) {
+    const script = `. "$0/tests/package/openwrt/lib/functions.sh"
+      . "$0/openwrt-feed/truca/files/functions.sh"
+      truca_load
+      sh "$0/openwrt-feed/truca/files/firewall.sh" "$1" "$(truca_tcp_ports)" "$(truca_udp_ports)" \
+        "$(truca_stray_ports "$(truca_udp_ports)" "$(truca_listeners)" | tr '\n' ' ')"`;
+    await inside(this.name, 'sh', '-c', script, root, action);
+  }
+
   /** From now on a zone that lets no UDP of its LAN through, neither to this router nor across it. */
   async blockUdp() {
     await inside(this.name, 'nft', `
       table inet zone {
         chain in { type filter hook input priority -10; policy accept; iifname "br-lan" meta l4proto udp counter drop; }
         chain across { type filter hook forward priority -10; policy accept; iifname "br-lan" meta l4proto udp counter drop; }
+      }`);
+  }
+
+  /** From now on a zone that lets its LAN reach nothing but the page: no UDP, no other port, nobody else. */
+  async blockAllButPage() {
+    await inside(this.name, 'nft', `
+      table inet zone {
+        chain in { type filter hook input priority -10; policy accept; iifname "br-lan" tcp dport != 8443 counter drop; iifname "br-lan" meta l4proto != tcp counter drop; }
+        chain across { type filter hook forward priority -10; policy accept; iifname "br-lan" counter drop; }
       }`);
   }
 

@@ -1,17 +1,16 @@
 // The rows of the "must connect" table: calls in one network, their times and paths; and where they are told.
 //
 // MATRIX_CALLS (1) is how many calls a row makes, in turn from either end. Lines in the form of `make bench` go to
-// target/e2e/calls.jsonl, or to CALLS_OUT; with TRUCA_WRITE_DOCS=1 the table in docs/connectivity.md is written anew.
+// target/e2e/calls.jsonl, or to CALLS_OUT; `make figures` makes the table in docs/connectivity.md of them.
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { both, connectTimed, hangUp } from './call.js';
 import { out, root } from './lab.js';
 
 const calls = Number(process.env.MATRIX_CALLS ?? 1);
 const lines = path.resolve(root, process.env.CALLS_OUT ?? path.join(out, 'calls.jsonl'));
-const document = path.join(root, 'docs/connectivity.md');
 
 export class Matrix {
   rows = [];
@@ -42,9 +41,8 @@ export class Matrix {
   write() {
     if (!this.rows.length) return;
     mkdirSync(path.dirname(lines), { recursive: true });
-    writeFileSync(lines, this.rows.map((row) => `${JSON.stringify(line(row))}\n`).join(''));
+    writeFileSync(lines, this.rows.map((row, i) => `${JSON.stringify(line(row, i + 1))}\n`).join(''));
     for (const row of this.rows) console.log(`${row.subject}: ${median(row.times)} ms, ${words(row)}`);
-    if (process.env.TRUCA_WRITE_DOCS === '1') writeFileSync(document, told(readFileSync(document, 'utf8'), this.rows));
   }
 }
 
@@ -63,22 +61,12 @@ export async function seen(caller, callee) {
   };
 }
 
-/** As `make bench` writes its figures. */
-function line({ subject, times, paths }) {
+/** As `make bench` writes its figures; and what the table says of the row. */
+function line({ subject, network, times, paths }, row) {
   return {
-    bench: 'call', metric: 'connect_ms', subject, value: Math.round(median(times)), unit: 'ms',
-    path: paths.at(-1).kind, candidates: paths.at(-1).types.join(' '), runs: times.length,
+    bench: 'call', metric: 'connect_ms', subject, value: Math.round(median(times)), unit: 'ms', runs: times.length,
+    worst: Math.round(Math.max(...times)), path: words({ paths }), candidates: paths.at(-1).types.join(' '), row, network,
   };
-}
-
-function told(text, rows) {
-  const table = [
-    '| network | path | click to connected |', '| --- | --- | ---: |',
-    ...rows.map((row) => `| ${row.network} | ${words(row)} | ${Math.round(median(row.times))} ms |`),
-  ].join('\n');
-  const at = /(<!-- matrix: written by `TRUCA_WRITE_DOCS=1 E2E=matrix make e2e` -->\n\n)[^]*?(<!-- end of matrix -->)/;
-  assert.match(text, at, 'docs/connectivity.md has its place for the table');
-  return text.replace(at, (_, from, to) => `${from}${table}\n${to}`);
 }
 
 /** Every path that the calls of a row took, the most frequent first. */

@@ -1,23 +1,24 @@
 // A person with a browser on one node's LAN: what they do and what they see, in the page's own words.
 
-import { chromium } from 'playwright-core';
+import { chromium, firefox } from 'playwright-core';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bridge } from './bridge.js';
 import { namespace, root } from './lab.js';
 import { until } from './until.js';
 
-const launcher = fileURLToPath(new URL('chromium.sh', import.meta.url));
+const launcher = fileURLToPath(new URL('browser.sh', import.meta.url));
 const screenshots = path.join(root, 'tests/e2e/screenshots');
 mkdirSync(screenshots, { recursive: true });
 export const phone = { width: 360, height: 740 };
 export const desk = { width: 1280, height: 800 };
 
-/** Starts a browser in a client's namespace (`c1`). */
+/** Starts Chromium in a client's namespace (`c1`). */
 export function browserIn(client, ...more) {
   return chromium.launch({
     executablePath: launcher,
-    env: { ...process.env, TRUCA_NS: namespace(client) },
+    env: { ...process.env, TRUCA_NS: namespace(client), TRUCA_BROWSER: 'chromium' },
     timeout: 60_000,
     args: [
       '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -25,6 +26,31 @@ export function browserIn(client, ...more) {
       '--use-fake-device-for-media-stream=fps=10', '--autoplay-policy=no-user-gesture-required', ...more,
     ],
   });
+}
+
+/**
+ * Starts Debian's Firefox there, unpatched: it is driven by WebDriver BiDi. (playwright-core 1.65 asks it for media
+ * features, which the ESR's BiDi does not know yet; so 1.64 is what package.json has.)
+ */
+export async function firefoxIn(client) {
+  const door = await bridge(namespace(client));
+  const browser = await firefox.launch({
+    channel: 'moz-firefox',
+    executablePath: launcher,
+    env: { ...process.env, TRUCA_NS: namespace(client), TRUCA_BROWSER: 'firefox', TRUCA_DRIVER_PORT: String(door.address().port) },
+    timeout: 60_000,
+    firefoxUserPrefs: {
+      'media.navigator.streams.fake': true,
+      // BiDi of the ESR cannot give permissions: here Firefox asks nobody
+      'media.navigator.permission.disabled': true,
+      'media.autoplay.default': 0,
+    },
+  }).catch((error) => {
+    door.close();
+    throw error;
+  });
+  browser.on('disconnected', () => door.close());
+  return browser;
 }
 
 /** A picture of 320x240 at 10 frames a second whatever the page asks for: two cores carry several browsers. */
@@ -79,7 +105,7 @@ export class Person {
   static async at(browser, node, name, viewport = phone, ignoreHTTPSErrors = true) {
     const context = await browser.newContext({
       ignoreHTTPSErrors,
-      permissions: ['microphone', 'camera'],
+      ...(browser.browserType().name() === 'chromium' && { permissions: ['microphone', 'camera'] }),
       reducedMotion: 'reduce',
       viewport,
     });
@@ -90,6 +116,7 @@ export class Person {
     const self = new Person(context, page, node, name);
     page.on('console', (message) => self.heard.push(`${message.type()}: ${message.text()}`));
     page.on('pageerror', (error) => self.heard.push(`uncaught: ${error.stack ?? error}`));
+    page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => self.hears(payload)));
     await page.goto(node.page);
     return self;
   }
@@ -100,6 +127,20 @@ export class Person {
     this.node = node;
     this.name = name;
     this.heard = [];
+    /** The servers for finding a path that the node gave last. */
+    this.given = [];
+  }
+
+  /** What the node says over the socket. */
+  hears(payload) {
+    const [name, body] = Object.entries(JSON.parse(String(payload)))[0];
+    if (name === 'signed_in' || name === 'resumed') this.given = body.ice.flatMap(({ urls }) => urls);
+    if (name === 'ice') this.given = body.servers.flatMap(({ urls }) => urls);
+  }
+
+  /** Until the node gives this server, or does not any more. */
+  isGiven(url, given = true, ms = 10_000) {
+    return until(`${this.name} is ${given ? '' : 'not '}given ${url}`, () => this.given, (urls) => urls.includes(url) === given, ms);
   }
 
   see(hook) {

@@ -13,7 +13,7 @@ use truca_core::sorted::Set;
 use truca_core::turn;
 
 use super::{
-    Config, Discovery, Error, Limits, Overrides, Peer, Setting, Turn, Warning, node_name,
+    Config, Discovery, Error, Ice, Limits, Overrides, Peer, Setting, Turn, Warning, node_name,
     options::{self, Row, TABLE},
 };
 use crate::host::uci;
@@ -74,6 +74,7 @@ impl Draft {
                     deny: Vec::new(),
                     limits: turn::Limits { allocations: 0, per_account: 0, rate: 0, account_rate: 0 },
                 },
+                ice: Ice { reflexive: false, ports: (0, 0) },
                 peers: Vec::new(),
             },
             certificate: None,

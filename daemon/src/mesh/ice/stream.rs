@@ -1,17 +1,23 @@
-//! STUN and TURN over TCP (RFC 8489 section 6.2.2, RFC 8656 section 3.1), for zones that let no UDP through.
+//! STUN and TURN over TCP and TLS (RFC 8489 section 6.2.2, RFC 8656 section 3.1), for zones that let no UDP through,
+//! or nothing but the page's port.
 //!
-//! Each stream has a task that reads, and an [`Outlet`] through which relays write. An outlet never waits: a
-//! packet that the kernel takes only in part is finished later, and what comes meanwhile is lost.
+//! Each stream has a task that reads and writes, and an [`Outlet`] through which relays write. An outlet never waits:
+//! what is more than a reader may lag behind is lost.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
 use tokio::task;
 use tokio::time::{sleep, timeout};
+use truca_core::Time;
 use truca_core::stun::{Frame, frame};
 use truca_core::turn::{Client, Via};
 
@@ -19,6 +25,7 @@ use super::{ANSWER, Ice, MAX_DATAGRAM};
 use crate::mesh::batch::Outgoing;
 use crate::mesh::stun::BUDGET;
 use crate::task::spawn;
+use crate::tls::Stream;
 
 /// Streams at once.
 const MAX_STREAMS: usize = 64;
@@ -29,7 +36,8 @@ const MAX_A_SOURCE: usize = 16;
 /// How long a stream may go on without a relay.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// The kernel's buffer of what waits to be sent: more would only be late.
+/// What waits here to be sent, and in the kernel: more would only be late.
+const MAX_WAITING: usize = 16 * 1024;
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// The longest message: ChannelData or a Send indication around the largest datagram.
@@ -38,45 +46,42 @@ const MAX_MESSAGE: usize = MAX_DATAGRAM + 64;
 /// The writing side of a stream.
 #[derive(Debug)]
 pub(super) struct Outlet {
-    stream: TcpStream,
     from: IpAddr,
-    /// The end of a message whose beginning is sent.
-    rest: RefCell<Vec<u8>>,
+    waiting: RefCell<Vec<u8>>,
+    /// Who writes it.
+    writer: RefCell<Option<Waker>>,
 }
 
 impl Outlet {
-    /// Sends a message, whole or not at all.
-    pub(super) fn send(self: &Rc<Self>, message: &[u8]) {
-        let mut rest = self.rest.borrow_mut();
-        if !rest.is_empty() {
-            return;
+    /// Sends a message, whole or not at all. Whether there was room.
+    pub(super) fn send(&self, message: &[u8]) -> bool {
+        let mut waiting = self.waiting.borrow_mut();
+        let fits = waiting.len() + message.len() <= MAX_WAITING;
+        if fits {
+            waiting.extend_from_slice(message);
+            if let Some(writer) = &*self.writer.borrow() {
+                writer.wake_by_ref();
+            }
         }
-        let sent = match self.stream.try_write(message) {
-            Ok(sent) => sent,
-            // nothing of it is on the way; a broken stream is found by its reader
-            Err(_) => return,
-        };
-        if sent < message.len() {
-            rest.extend_from_slice(&message[sent..]);
-            drop(rest);
-            spawn(finish(self.clone()));
-        }
+        fits
     }
-}
 
-/// Sends the end of a message.
-async fn finish(outlet: Rc<Outlet>) {
-    while outlet.stream.writable().await.is_ok() {
-        let mut rest = outlet.rest.borrow_mut();
-        match outlet.stream.try_write(&rest) {
-            Ok(sent) => drop(rest.drain(..sent)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // its reader finds the same
-            Err(_) => return,
+    /// Writes as much as the stream takes now.
+    fn write(&self, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<()> {
+        let waiting = &mut *self.waiting.borrow_mut();
+        let mut sent = 0;
+        while sent < waiting.len() {
+            match Pin::new(&mut *stream).poll_write(cx, &waiting[sent..])? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(more) => sent += more,
+                Poll::Pending => break,
+            }
         }
-        if rest.is_empty() {
-            return;
-        }
+        waiting.drain(..sent);
+        // what TLS has sealed and the kernel did not take; nothing, when there is nothing
+        let _ = Pin::new(stream).poll_flush(cx)?;
+        self.writer.replace(Some(cx.waker().clone()));
+        Ok(())
     }
 }
 
@@ -84,7 +89,13 @@ async fn finish(outlet: Rc<Outlet>) {
 pub async fn listen(listener: TcpListener, ice: Rc<Ice>) -> io::Result<()> {
     loop {
         match listener.accept().await {
-            Ok((stream, from)) => admit(stream, from, &ice),
+            Ok((stream, from)) => {
+                // each packet goes at once
+                let _ = stream.set_nodelay(true);
+                if let Some(serving) = admit(Stream::Plain(stream), from, &ice) {
+                    spawn(serving);
+                }
+            }
             // no more descriptors, or a client that left at once: neither ends the listening
             Err(error) => {
                 log::debug!("TURN over TCP: {error}");
@@ -94,76 +105,97 @@ pub async fn listen(listener: TcpListener, ice: Rc<Ice>) -> io::Result<()> {
     }
 }
 
-fn admit(stream: TcpStream, from: SocketAddr, ice: &Rc<Ice>) {
+/// Serves a stream that came to another door, until it ends.
+pub async fn serve(stream: Stream, from: SocketAddr, ice: Rc<Ice>) {
+    if let Some(serving) = admit(stream, from, &ice) {
+        serving.await;
+    }
+}
+
+/// What serves a stream, when there is room for it.
+fn admit(stream: Stream, from: SocketAddr, ice: &Rc<Ice>) -> Option<impl Future<Output = ()> + use<>> {
     let state = &mut *ice.state.borrow_mut();
     let ip = from.ip();
     let same = state.streams.values().filter(|outlet| outlet.from == ip).count();
-    if state.streams.len() >= MAX_STREAMS || same >= MAX_A_SOURCE {
-        return;
+    // who answers nobody over UDP does not by another door
+    let off = state.sockets.iter().all(Option::is_none);
+    if off || state.streams.len() >= MAX_STREAMS || same >= MAX_A_SOURCE {
+        return None;
     }
-    // each packet goes at once, and few of them wait
-    let _ = stream.set_nodelay(true);
-    let _ = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
+    if let Some(tcp) = stream.tcp() {
+        // few packets wait
+        let _ = socket2::SockRef::from(tcp).set_send_buffer_size(SEND_BUFFER);
+    }
     let number = loop {
         state.last_stream = state.last_stream.wrapping_add(1);
         if !state.streams.contains_key(&state.last_stream) {
             break state.last_stream;
         }
     };
-    let outlet = Rc::new(Outlet { stream, from: ip, rest: RefCell::default() });
+    let outlet = Rc::new(Outlet { from: ip, waiting: RefCell::default(), writer: RefCell::default() });
     state.streams.insert(number, outlet.clone());
     let ice = ice.clone();
-    spawn(async move {
+    Some(async move {
         let client = Client { via: Via::Tcp(number), address: from };
         // however it ends, it is over
-        let _ = read(&ice, client, &outlet).await;
+        let _ = follow(&ice, client, stream, &outlet).await;
         ice.remove(client.via);
-    });
+    })
 }
 
-/// Reads messages until the stream ends, is broken, or has had no relay for [`IDLE`].
-async fn read(ice: &Rc<Ice>, client: Client, outlet: &Rc<Outlet>) -> io::Result<()> {
+/// Reads messages until the stream ends, is broken, or has had no relay for [`IDLE`]; and writes meanwhile.
+async fn follow(ice: &Rc<Ice>, client: Client, mut stream: Stream, outlet: &Outlet) -> io::Result<()> {
     let mut buffer = vec![0; 2 * MAX_MESSAGE];
-    let mut answer = [0; ANSWER];
     let mut end = 0;
     let mut ends = ice.now() + IDLE;
     loop {
-        let ready = timeout(ends.saturating_sub(ice.now()), outlet.stream.readable()).await;
-        let now = ice.now();
-        if now >= ends {
-            if !ice.has_relay(&client) {
-                return Ok(());
-            }
-            ends = now + IDLE;
-        }
-        let Ok(ready) = ready else { continue };
-        ready?;
         for _ in 0..BUDGET {
-            match outlet.stream.try_read(&mut buffer[end..]) {
-                Ok(0) => return Ok(()),
-                Ok(read) => end += read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-            let mut start = 0;
-            let mut outgoing = Outgoing::default();
-            loop {
-                match frame(&buffer[start..end], MAX_MESSAGE) {
-                    Frame::Whole { length, total } => {
-                        let message = &buffer[start..start + length];
-                        if let Some(length) = ice.packet(now, client, message, &mut answer, &mut outgoing) {
-                            outlet.send(&answer[..length]);
-                        }
-                        start += total;
-                    }
-                    Frame::Incomplete => break,
-                    Frame::Broken => return Ok(()),
+            let read = poll_fn(|cx| {
+                outlet.write(&mut stream, cx)?;
+                let mut room = ReadBuf::new(&mut buffer[end..]);
+                Pin::new(&mut stream).poll_read(cx, &mut room).map_ok(|()| room.filled().len())
+            });
+            let read = timeout(ends.saturating_sub(ice.now()), read).await;
+            let now = ice.now();
+            if now >= ends {
+                if !ice.has_relay(&client) {
+                    return Ok(());
                 }
+                ends = now + IDLE;
             }
-            ice.flush(&mut outgoing);
-            buffer.copy_within(start..end, 0);
-            end -= start;
+            match read {
+                Ok(Ok(0)) => return Ok(()),
+                Ok(read) => end += read?,
+                Err(_) => continue,
+            }
+            let Some(done) = messages(ice, now, client, &buffer[..end], outlet) else { return Ok(()) };
+            buffer.copy_within(done..end, 0);
+            end -= done;
         }
         task::yield_now().await;
     }
+}
+
+/// Does what whole messages ask for; how many bytes they are, or nothing when the stream cannot be followed.
+fn messages(ice: &Rc<Ice>, now: Time, client: Client, bytes: &[u8], outlet: &Outlet) -> Option<usize> {
+    let mut answer = [0; ANSWER];
+    let mut outgoing = Outgoing::default();
+    let mut start = 0;
+    let whole = loop {
+        match frame(&bytes[start..], MAX_MESSAGE) {
+            Frame::Whole { length, total } => {
+                let message = &bytes[start..start + length];
+                if let Some(length) = ice.packet(now, client, message, &mut answer, &mut outgoing)
+                    && !outlet.send(&answer[..length])
+                {
+                    ice.lost(1);
+                }
+                start += total;
+            }
+            Frame::Incomplete => break Some(start),
+            Frame::Broken => break None,
+        }
+    };
+    ice.flush(&mut outgoing);
+    whole
 }

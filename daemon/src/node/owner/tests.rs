@@ -35,7 +35,7 @@ fn told(outputs: &[Output], page: PageId) -> (Vec<Value>, bool) {
 /// How a sign-in ends: `signed_in`, or the error's code.
 fn outcome(node: &mut Node<BenchKeys>, person: usize, device: u8, counter: u32) -> String {
     let page = PageId(50 + counter);
-    node.page_opened(page, address(OWN));
+    node.page_opened(page, address(OTHER), address(OWN));
     node.page_text(NOW, page, &sign_in_text(person, device, counter));
     let (texts, _) = told(&drain(node), page);
     let answer = texts.last().unwrap();

@@ -15,6 +15,8 @@ class Call {
   readonly adapter = new Adapter();
   readonly plans: { at: number; plan: Plan }[] = [];
   now = 0;
+  /** Round trip of the road itself, in ms. */
+  trip = 100;
   private stats: CallStats = { ...NO_STATS };
   private estimate = 300_000;
 
@@ -51,7 +53,7 @@ class Call {
     this.stats = {
       ...stats, at: this.now, sent: stats.sent + packets, lostThere: stats.lostThere + packets * lost,
       received: stats.received + 50, bytesOut: stats.bytesOut + sent / 8,
-      roundTripMs: sent > this.road.rate ? 600 : 100, available: this.estimates ? this.estimate : null,
+      roundTripMs: this.trip + (sent > this.road.rate ? 500 : 0), available: this.estimates ? this.estimate : null,
     };
     this.plans.push({ at: this.now, plan: this.adapter.look(this.now, this.stats, this.picture) });
   }
@@ -144,6 +146,15 @@ describe("what is sent", () => {
     call.road = { rate: 60_000, loss: 0.05 };
     call.run(60);
     expect(call.plan.paused).toBe(true);
+  });
+
+  it("takes a way that is longer for what it is, not for a queue", () => {
+    const call = new Call(GOOD);
+    call.run(30);
+    call.adapter.newPath();
+    call.trip = 650;
+    call.run(60);
+    expect(call.changes(0)).toBe(0);
   });
 
   it("is thin sound on a line that carries no more, without any picture", () => {

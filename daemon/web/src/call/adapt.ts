@@ -12,14 +12,16 @@ export interface Step {
   bits: number;
   /** Pictures a second at most. */
   rate: number;
+  /** With fewer bits a second than these the next step looks better. */
+  worth: number;
 }
 
 /** From everything to the least; after the last comes no picture. From 640x480 the least is 160x120. */
 export const STEPS: readonly Step[] = [
-  { scale: 1, bits: 800_000, rate: 30 },
-  { scale: 1.5, bits: 400_000, rate: 20 },
-  { scale: 2, bits: 200_000, rate: 15 },
-  { scale: 4, bits: 80_000, rate: 10 },
+  { scale: 1, bits: 800_000, rate: 30, worth: 400_000 },
+  { scale: 1.5, bits: 400_000, rate: 20, worth: 240_000 },
+  { scale: 2, bits: 200_000, rate: 15, worth: 120_000 },
+  { scale: 4, bits: 80_000, rate: 10, worth: 80_000 },
 ];
 export const NO_PICTURE = STEPS.length;
 /** From here on sound is thin too. */
@@ -28,8 +30,6 @@ const THIN_FROM = 3;
 /** Sound with its headers: 32 kb/s of Opus in 20 ms packets; thin, see `opus.ts`. */
 const SOUND = 60_000;
 const THIN_SOUND = 30_000;
-/** A step is worth being on with so much of its bits. */
-const WORTH = 0.6;
 /**
  * Of what is available, so much is used when the line and not the picture is the limit: an estimate is let grow to
  * one and a half times of what gets through.
@@ -85,7 +85,7 @@ export class Adapter {
 
   /** One look at the line, about every second. `picture` says whether there is one to send. */
   look(now: number, stats: CallStats, picture: boolean): Plan {
-    this.started ??= this.changedAt = now;
+    if (this.started === null) this.started = this.changedAt = now;
     this.measureTrip(stats.roundTripMs);
     if (now - this.changedAt < SETTLE_MS) this.recent = [];
     const before = this.recent[0];
@@ -108,6 +108,12 @@ export class Adapter {
       this.trialUntil = now + TRIAL_MS;
     }
     return this.plan;
+  }
+
+  /** What was known of the old way says nothing about this one. */
+  newPath(): void {
+    this.started = this.shortest = null;
+    this.recent = [];
   }
 
   private down(now: number, available: number | null, picture: boolean): void {
@@ -142,5 +148,5 @@ export class Adapter {
 
 function need(level: number, picture: boolean): number {
   const sound = level >= THIN_FROM ? THIN_SOUND : SOUND;
-  return sound + (picture ? (STEPS[level]?.bits ?? 0) * WORTH : 0);
+  return sound + (picture ? STEPS[level]?.worth ?? 0 : 0);
 }

@@ -20,7 +20,7 @@ afterEach(() => void vi.useRealTimers());
 async function connection(polite: boolean) {
   const said: string[] = [];
   const states: string[] = [];
-  const made = new Connection(servers, polite, nothing(), {
+  const made = new Connection(servers, polite, {
     description: (kind) => said.push(kind),
     candidate: () => undefined,
     remote: () => undefined,
@@ -28,9 +28,11 @@ async function connection(polite: boolean) {
     down: () => states.push("down"),
     heard: () => undefined,
   });
-  if (polite) await made.answer(SDP);
-  else {
-    await made.begin(false);
+  if (polite) {
+    await made.offered(SDP);
+    await made.answer(nothing());
+  } else {
+    await made.begin(nothing(), false);
     await made.accepted(SDP);
   }
   said.length = 0;
@@ -47,12 +49,13 @@ describe("a connection", () => {
   });
 
   it("keeps candidates until their description", async () => {
-    const made = new Connection(servers, true, nothing(), {
+    const made = new Connection(servers, true, {
       description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
     });
     await made.candidate({ candidate: "early", mid: "0", mline: 0 });
     expect(peer().log).toEqual([]);
-    await made.answer(SDP);
+    await made.offered(SDP);
+    await made.answer(nothing());
     expect(peer().log).toEqual(["remote offer", "candidate early", "local answer"]);
   });
 
@@ -88,6 +91,32 @@ describe("a connection", () => {
     await tick();
     made.repeatOffer();
     expect(said).toEqual(["offer", "offer"]);
+  });
+
+  it("asks for another form of sound in an offer of its own, after the one under way", async () => {
+    const { made, said } = await connection(false);
+    const sending = { step: null, thin: false, wantThin: false };
+    made.shape(sending);
+    expect(said).toEqual([]);
+    made.shape({ ...sending, wantThin: true });
+    await tick();
+    expect(said).toEqual(["offer"]);
+    made.shape(sending);
+    await tick();
+    expect(said).toEqual(["offer"]);
+    await made.describe("answer", SDP);
+    await tick();
+    expect(said).toEqual(["offer", "offer"]);
+  });
+
+  it("has said what it wants when it answers instead", async () => {
+    const { made, said } = await connection(true);
+    peer().onnegotiationneeded?.();
+    await tick();
+    made.shape({ step: null, thin: true, wantThin: false });
+    await made.describe("offer", SDP);
+    await tick();
+    expect(said).toEqual(["offer", "answer"]);
   });
 
   it("restarts ICE at once when it failed, and again while it stays dead", async () => {
@@ -130,14 +159,37 @@ describe("a connection", () => {
   });
 });
 
+describe("a connection in another network", () => {
+  it("looks for a new path at once, while the old one is still in use", async () => {
+    const { made, states } = await connection(true);
+    peer().become("connected");
+    offered = "turn:c";
+    made.renew();
+    expect(peer().log).toEqual(["servers turn:c", "restart"]);
+    expect(states).toEqual(["up"]);
+  });
+
+  it("does nothing before the first answer, and nothing when it is closed", async () => {
+    const made = new Connection(servers, false, {
+      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
+    });
+    await made.begin(nothing(), false);
+    made.renew();
+    await made.accepted(SDP);
+    made.close();
+    made.renew();
+    expect(peer().log).not.toContain("restart");
+  });
+});
+
 describe("a call", () => {
-  async function calling() {
+  async function calling(saves = false) {
     const me = await Identity.open(memoryStore(), true);
     const pep = await Identity.open(memoryStore(), true);
     const by: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
     const asked: string[] = [];
     const ask = async (name: string) => void asked.push(name);
-    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => false, changed: () => undefined, broken: () => undefined },
+    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => saves, changed: () => undefined, broken: () => undefined },
       { address: "pep@x", display: "Pep", who: "pep@torre", from: "torre" }, "audio", true);
     await call.invite(nothing());
     await vi.waitFor(() => expect(asked).toContain("invite"));
@@ -162,6 +214,58 @@ describe("a call", () => {
     call.hangUp();
     expect(asked[asked.length - 1]).toBe("hang_up");
     expect(call.view).toMatchObject({ state: "ended", reason: "hung_up" });
+  });
+
+  it("tries other servers at once when its path is broken, and leaves one alone that is not", async () => {
+    const { call, accept } = await calling();
+    await accept();
+    await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
+    call.otherServers();
+    peer().become("connected");
+    call.otherServers();
+    expect(peer().log).not.toContain("restart");
+    peer().become("disconnected");
+    offered = "turn:d";
+    call.otherServers();
+    expect(peer().log.slice(-2)).toEqual(["servers turn:d", "restart"]);
+    call.hangUp();
+  });
+
+  it("tells the other page about saving data as soon as it can, and each change once", async () => {
+    const { call } = await calling(true);
+    const { channel } = peer();
+    expect(channel.sent).toEqual([]);
+    channel.open();
+    call.saveData(true);
+    call.saveData(false);
+    expect(channel.sent).toEqual(['{"save":true,"weak":false}', '{"save":false,"weak":false}']);
+  });
+
+  it("hears why the other side sends no picture", async () => {
+    const { call } = await calling();
+    peer().channel.onmessage?.({ data: '{"weak":true}' });
+    expect(call.view.theirs).toEqual({ save: false, weak: true });
+    peer().channel.onmessage?.({ data: "no word" });
+    expect(call.view.theirs).toEqual({ save: false, weak: true });
+  });
+
+  it("takes the offer while the microphone is opened, and says nothing to the caller before", async () => {
+    const [me, pep] = [await Identity.open(memoryStore(), true), await Identity.open(memoryStore(), true)];
+    const from: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
+    const asked: string[] = [];
+    const ask = async (name: string) => void asked.push(name);
+    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => false, changed: () => undefined, broken: () => undefined },
+      { address: "pep@x", display: "Pep", who: "pep@torre", from: "torre" }, "audio", false);
+    const signature = await signDescription(pep, "id", "offer", SDP);
+    expect(await call.ring({ n: 1, call: "id", from, media: "audio", sdp: SDP, signature, glare: false })).toBe(true);
+    call.onCandidate({ candidate: "early", mid: "0", mline: 0 });
+    call.prepare();
+    await vi.waitFor(() => expect(peer().log).toEqual(["remote offer", "candidate early"]));
+    expect(asked).toEqual([]);
+    await call.answer(nothing());
+    await vi.waitFor(() => expect(asked).toEqual(["accept"]));
+    expect(peer().log).toEqual(["remote offer", "candidate early", "local answer"]);
+    call.hangUp();
   });
 
   it("ends when the other side's description is not genuine", async () => {

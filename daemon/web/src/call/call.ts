@@ -92,7 +92,7 @@ export class Call {
     if (this.over) return closeMedia(media);
     this.take(media);
     this.connect(false);
-    await this.guard(() => this.connection?.begin(this.view.media === "video"));
+    await this.guard(() => this.connection?.begin(media, this.view.media === "video"));
   }
 
   ringing(): void {
@@ -120,20 +120,27 @@ export class Call {
     return verifyDescription(message.from, this.id, "offer", message.sdp, message.signature);
   }
 
-  async answer(media: OwnMedia): Promise<void> {
+  /** The person has said yes: what needs no microphone is done while it is opened. Nothing is told to the caller. */
+  prepare(): void {
     const { invited } = this;
-    if (!invited || this.over) return closeMedia(media);
-    this.take(media);
-    this.accepted = true;
-    this.change({ state: "connecting" });
-    this.limitConnecting();
+    if (!invited || this.over || this.connection) return;
     const connection = this.connect(true);
     for (const candidate of this.early.splice(0)) void connection.candidate(candidate);
     this.receive(async () => {
       // Again, since in a glare the answer may come before the first check.
       await this.verify("offer", invited.sdp, invited.signature);
-      await connection.answer(invited.sdp);
+      await connection.offered(invited.sdp);
     });
+  }
+
+  async answer(media: OwnMedia): Promise<void> {
+    if (!this.invited || this.over) return closeMedia(media);
+    this.take(media);
+    this.accepted = true;
+    this.change({ state: "connecting" });
+    this.limitConnecting();
+    this.prepare();
+    this.receive(() => this.connection?.answer(media));
     await this.incoming;
   }
 
@@ -165,6 +172,16 @@ export class Call {
   signallingBack(lossy: boolean): void {
     if (lossy) this.connection?.repeatOffer();
     this.connection?.revive();
+  }
+
+  /** This device is in another network. */
+  moved(): void {
+    this.connection?.renew();
+  }
+
+  /** The node has other servers: its ways into the mesh changed, and a path that broke may be found by them. */
+  otherServers(): void {
+    if (this.view.state === "reconnecting") this.connection?.revive();
   }
 
   onMessage(text: string): void {
@@ -241,7 +258,7 @@ export class Call {
   }
 
   private connect(polite: boolean): Connection {
-    this.connection = new Connection(this.env.ice, polite, this.own, {
+    this.connection = new Connection(this.env.ice, polite, {
       description: (kind, sdp) => this.send(async () => this.tell(kind, sdp)),
       candidate: (candidate) => this.send(async () => {
         this.request("candidate", { call: this.id, ...candidate });
@@ -250,6 +267,8 @@ export class Call {
       up: () => this.up(),
       down: () => this.down(),
       heard: (theirs) => {
+        const { save, weak } = this.view.theirs;
+        if (theirs.save === save && theirs.weak === weak) return;
         this.change({ theirs });
         this.steer();
       },
@@ -332,6 +351,7 @@ export class Call {
 
   private down(): void {
     this.looks = [];
+    this.adapter.newPath();
     this.change({ state: "reconnecting", quality: null, line: null });
     this.env.broken();
     this.limitTo(DEAD_MS);
@@ -358,9 +378,9 @@ export class Call {
     const { camera, mine, theirs } = this.view;
     this.adapter.look(stats.at, stats, camera && !mine.save && !theirs.save);
     this.steer();
-    const line = lineBetween(before, stats);
+    const line = before === stats ? null : lineBetween(before, stats);
     const paused = this.view.mine.weak || theirs.weak;
-    this.change({ stats, line, quality: paused ? "poor" : quality(line, stats.roundTripMs) });
+    this.change({ stats, line, quality: paused ? "poor" : line && quality(line, stats.roundTripMs) });
   }
 
   /** Sends what the line carries and both people want, and says why when that is no picture. */

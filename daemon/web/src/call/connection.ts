@@ -7,7 +7,7 @@
 import type { Candidate, DescriptionKind } from "../wire/messages";
 import { STEPS, type Step } from "./adapt";
 import { Channel, type Word } from "./channel";
-import type { OwnMedia } from "./media";
+import { nothing, type OwnMedia } from "./media";
 import { thinAudio } from "./opus";
 
 export type Trickled = Omit<Candidate, "call">;
@@ -43,6 +43,7 @@ export class Connection {
   readonly channel: Channel;
   private sending: Sending = { step: STEPS[0] ?? null, thin: false, wantThin: false };
   private limits: Promise<void> = Promise.resolve();
+  private readonly unlimited = new Set<RTCRtpSender>();
   private making = false;
   /** An offer is due as soon as one can be made. */
   private due = false;
@@ -50,6 +51,7 @@ export class Connection {
   private started = false;
   private alive = false;
   private closed = false;
+  private own: OwnMedia = nothing();
   private early: Trickled[] = [];
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -57,7 +59,6 @@ export class Connection {
     /** The servers to use, as they are when it is asked: what relaying is granted by changes. */
     private readonly ice: () => RTCConfiguration,
     private readonly polite: boolean,
-    private readonly own: OwnMedia,
     private readonly events: ConnectionEvents,
   ) {
     this.pc = new RTCPeerConnection(this.configuration());
@@ -82,8 +83,9 @@ export class Connection {
   }
 
   /** The caller's first offer. */
-  async begin(video: boolean): Promise<void> {
-    const { pc, own } = this;
+  async begin(own: OwnMedia, video: boolean): Promise<void> {
+    const { pc } = this;
+    this.own = own;
     this.add("audio", own.audio);
     if (video) this.add("video", own.video);
     await pc.setLocalDescription(await pc.createOffer());
@@ -96,15 +98,20 @@ export class Connection {
     await this.apply("answer", sdp);
   }
 
-  /** The callee's answer to the first offer. */
-  async answer(sdp: string): Promise<void> {
-    const { pc, own } = this;
+  /** The first offer, at the callee: all that can be done with it before there is media of our own. */
+  async offered(sdp: string): Promise<void> {
     await this.take("offer", sdp);
+    await this.flush();
+  }
+
+  /** The callee's answer to it. */
+  async answer(own: OwnMedia): Promise<void> {
+    const { pc } = this;
+    this.own = own;
     for (const transceiver of pc.getTransceivers()) {
       const track = transceiver.receiver.track.kind === "audio" ? own.audio : own.video;
       if (track) await this.give(transceiver, track);
     }
-    await this.flush();
     this.started = true;
     await pc.setLocalDescription(await pc.createAnswer());
     this.emit();
@@ -133,9 +140,7 @@ export class Connection {
   shape(sending: Sending): void {
     const old = this.sending;
     this.sending = sending;
-    if (sending.step !== old.step) {
-      for (const { sender, receiver } of this.pc.getTransceivers()) if (receiver.track.kind === "video") this.limit(sender, "video");
-    }
+    if (sending.step !== old.step) this.limitVideo();
     if (this.started && (sending.thin !== old.thin || sending.wantThin !== old.wantThin)) void this.offer();
   }
 
@@ -178,6 +183,18 @@ export class Connection {
     if (this.started && !this.alive) this.restart();
   }
 
+  /** The network is another one, whatever the old path still seems to be: it stays in use until a new one is found. */
+  renew(): void {
+    if (!this.started || this.closed) return;
+    try {
+      this.pc.setConfiguration(this.configuration());
+    } catch (error) {
+      // The servers that it has may well do.
+      console.debug("servers not changed", error);
+    }
+    this.pc.restartIce?.();
+  }
+
   /** Says the unanswered offer again: the other side may never have had it. */
   repeatOffer(): void {
     if (this.started && this.pc.signalingState === "have-local-offer") this.emit();
@@ -205,9 +222,16 @@ export class Connection {
     this.limit(transceiver.sender, track.kind);
   }
 
+  private limitVideo(): void {
+    for (const { sender, receiver } of this.pc.getTransceivers()) if (receiver.track.kind === "video") this.limit(sender, "video");
+  }
+
   /** Sound before pictures, and no more pictures than the line can carry. One after the other: a sender has one set. */
   private limit(sender: RTCRtpSender, kind: string): void {
+    if (this.unlimited.has(sender)) return;
+    this.unlimited.add(sender);
     this.limits = this.limits.then(async () => {
+      this.unlimited.delete(sender);
       const parameters = sender.getParameters();
       const encoding = parameters.encodings?.[0];
       if (!encoding) return;
@@ -248,12 +272,14 @@ export class Connection {
     await this.take(kind, sdp);
     await this.flush();
     this.tellRemote();
+    this.limitVideo(); // a browser may have made its sender anew
     if (kind === "answer" && this.due) void this.offer();
   }
 
   /** What the other side wants to hear, and less where the line carries less. */
   private take(kind: DescriptionKind, sdp: string): Promise<void> {
-    return this.pc.setRemoteDescription({ type: kind, sdp: this.sending.thin ? thinAudio(sdp) : sdp });
+    const { thin, wantThin } = this.sending;
+    return this.pc.setRemoteDescription({ type: kind, sdp: thin ? thinAudio(sdp, wantThin) : sdp });
   }
 
   private async flush(): Promise<void> {
@@ -266,7 +292,7 @@ export class Connection {
     const description = this.pc.localDescription;
     if (this.closed || !description) return;
     const { type, sdp } = description;
-    this.events.description(type as DescriptionKind, this.sending.wantThin ? thinAudio(sdp) : sdp);
+    this.events.description(type as DescriptionKind, this.sending.wantThin ? thinAudio(sdp, true) : sdp);
   }
 
   private tellRemote(): void {
@@ -301,7 +327,8 @@ export class Connection {
   }
 
   private configuration(): RTCConfiguration {
-    return { ...this.ice(), bundlePolicy: "max-bundle" };
+    // The callee's servers are asked as soon as its connection is made, while the microphone is opened.
+    return { ...this.ice(), bundlePolicy: "max-bundle", iceCandidatePoolSize: this.polite ? 1 : 0 };
   }
 
   private restartIn(ms: number): void {
@@ -311,13 +338,7 @@ export class Connection {
 
   private restart(): void {
     if (this.closed || this.alive) return;
-    try {
-      this.pc.setConfiguration(this.configuration());
-    } catch (error) {
-      // The servers that it has may well do.
-      console.debug("servers not changed", error);
-    }
-    this.pc.restartIce?.();
+    this.renew();
     this.restartIn(RETRY_MS);
   }
 }

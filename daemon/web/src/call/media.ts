@@ -43,6 +43,18 @@ function own(stream: MediaStream, mic: MediaProblem | null, camera: MediaProblem
   };
 }
 
+/**
+ * Whether the microphone will be had without a question, as far as the browser tells. A connection that is made before
+ * a question was answered would show no address of this device, but `.local` names that cross no router.
+ */
+export async function micGranted(): Promise<boolean> {
+  try {
+    return (await navigator.permissions.query({ name: "microphone" as PermissionName })).state === "granted";
+  } catch {
+    return false; // Firefox before 131 does not know the name
+  }
+}
+
 /** Both at once when video is wanted (one question); else what can be had. */
 export async function openMedia(media: Media): Promise<OwnMedia> {
   const devices = navigator.mediaDevices;

@@ -98,6 +98,7 @@ export function readStats(entries: Iterable<Entry>, sdp = ""): CallStats {
       if (entry.kind === "video" && entry.active !== false) out.pictureOut = picture(entry);
     } else if (entry.type === "remote-inbound-rtp") {
       out.lostThere += Math.max(0, number(entry.packetsLost));
+      out.roundTripMs = ms(entry.roundTripTime) ?? out.roundTripMs;
     } else if (entry.type === "transport" && entry.selectedCandidatePairId) {
       pair = byId.get(String(entry.selectedCandidatePairId)) ?? pair;
     } else if (entry.type === "candidate-pair" && !pair && entry.nominated && entry.state === "succeeded") {
@@ -111,7 +112,8 @@ export function readStats(entries: Iterable<Entry>, sdp = ""): CallStats {
     local: String(local?.candidateType ?? "unknown"), remote: kindIn(sdp, remote),
     relay: typeof local?.relayProtocol === "string" ? local.relayProtocol : null,
   };
-  out.roundTripMs = ms(pair.currentRoundTripTime);
+  // Firefox has only what the other side's reports say.
+  out.roundTripMs = ms(pair.currentRoundTripTime) ?? out.roundTripMs;
   out.bytesIn = number(pair.bytesReceived) + HEADERS * number(pair.packetsReceived);
   out.bytesOut = number(pair.bytesSent) + HEADERS * number(pair.packetsSent);
   if (typeof pair.availableOutgoingBitrate === "number") out.available = pair.availableOutgoingBitrate;
@@ -160,9 +162,8 @@ export function quality(line: Line, roundTripMs: number | null): Quality {
   return lost > 0.02 || trip > 300 ? "fair" : "good";
 }
 
-/** What carries the call, for words: `relay` says on whose side. */
-export function pathOf({ local, remote }: Pair): "direct" | "reflexive" | "relayHere" | "relayThere" | "relayBoth" {
-  if (local === "relay") return remote === "relay" ? "relayBoth" : "relayHere";
-  if (remote === "relay") return "relayThere";
+/** What carries the call, for words. */
+export function pathOf({ local, remote }: Pair): "direct" | "reflexive" | "relayed" {
+  if (local === "relay" || remote === "relay") return "relayed";
   return local === "host" && remote === "host" ? "direct" : "reflexive";
 }

@@ -1,7 +1,7 @@
 // What the line is like: a word for everybody, numbers for who wants them, and
 // the switch that saves data. It draws what `call/` has measured.
 import type { CallView } from "../call/view";
-import { pathOf, type Picture, type Quality } from "../call/stats";
+import { pathOf, type Pair, type Picture, type Quality } from "../call/stats";
 import type { Actions, State } from "../state";
 import { t, type Key } from "../text";
 import { CloseIcon, LineBars } from "./icons";
@@ -16,25 +16,25 @@ export function pausedWords(call: CallView): string | null {
   const { mine, theirs, display } = call;
   if (mine.save) return t("pausedSave");
   if (theirs.save) return t("pausedSaveTheirs", { name: display });
-  if (mine.weak) return theirs.weak ? t("pausedBoth") : t("pausedWeak");
+  if (mine.weak) return t("pausedWeak");
   return theirs.weak ? t("pausedWeakTheirs", { name: display }) : null;
 }
 
 export function LineSheet({ call, state, act, close }: { call: CallView; state: State; act: Actions; close: () => void }) {
-  const { quality, line, stats } = call;
+  const { quality, line, stats, mine, theirs } = call;
   const { pair } = stats;
-  const ms = (value: number | null) => (value === null ? "–" : t("factMs", { ms: Math.round(value) }));
-  const percent = (share: number) => (share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0);
-  const both = (words: Key, down: string | number, up: string | number) => t(words, { down, up });
+  const ms = (value: number | null) => (value === null ? NONE : `${Math.round(value)} ms`);
+  const both = (show: (value: number) => string, down?: number, up?: number) =>
+    down === undefined || up === undefined ? NONE : t("factBoth", { down: show(down), up: show(up) });
   const facts: [Key, string][] = [
     ["factTrip", ms(stats.roundTripMs)],
     ["factJitter", ms(stats.jitterMs)],
-    ["factLost", line ? both("factLostBoth", percent(line.lostIn), percent(line.lostOut)) : "–"],
-    ["factRate", line ? both("factRateBoth", Math.round(line.down), Math.round(line.up)) : "–"],
-    ["factIn", picture(call.remoteVideo ? stats.pictureIn : null)],
-    ["factOut", picture(call.camera && !call.mine.weak && !call.mine.save ? stats.pictureOut : null)],
-    ["factCodecs", stats.codecs.join(", ") || "–"],
-    ["factPath", pair ? t(PATH[pathOf(pair)], { node: state.node, other: call.from }) : "–"],
+    ["factLost", both(percent, line?.lostIn, line?.lostOut)],
+    ["factRate", both((rate) => `${Math.round(rate)} kb/s`, line?.down, line?.up)],
+    ["factIn", picture(call.remoteVideo && !theirs.weak && !theirs.save && !mine.save ? stats.pictureIn : null)],
+    ["factOut", picture(call.camera && !mine.weak && !mine.save && !theirs.save ? stats.pictureOut : null)],
+    ["factCodecs", stats.codecs.join(", ") || NONE],
+    ["factPath", pair ? pathWords(pair, state.node, call.from) : NONE],
   ];
   if (pair?.local === "relay") facts.push(["factRelay", (pair.relay ?? "udp").toUpperCase()]);
   const label = quality ? t(QUALITY[quality]) : t("reconnecting");
@@ -57,10 +57,17 @@ export function SaveSwitch({ state, act }: { state: State; act: Actions }) {
   return <Switch on={state.save} words="saveData" means="saveDataMeans" testid="save-data" set={(on) => act.saveData(on)} />;
 }
 
-const PATH: Record<ReturnType<typeof pathOf>, Key> = {
-  direct: "pathDirect", reflexive: "pathReflexive", relayHere: "pathRelayHere", relayThere: "pathRelayThere", relayBoth: "pathRelayBoth",
-};
+const NONE = "–";
+
+const percent = (share: number): string => `${(share * 100).toFixed(share > 0 && share < 0.01 ? 1 : 0)} %`;
+
+/** A relay is the router's at which its side is signed in. */
+function pathWords(pair: Pair, here: string, there: string): string {
+  const path = pathOf(pair);
+  if (path !== "relayed") return t(path === "direct" ? "pathDirect" : "pathReflexive");
+  return t("pathRelayed", { node: [pair.local === "relay" ? here : "", pair.remote === "relay" ? there : ""].filter(Boolean).join(" + ") });
+}
 
 function picture(it: Picture | null): string {
-  return it ? t("factPicture", { size: `${it.width}×${it.height}`, rate: Math.round(it.rate) }) : t("factNone");
+  return it ? `${it.width}×${it.height} · ${Math.round(it.rate)}/s` : t("factNone");
 }

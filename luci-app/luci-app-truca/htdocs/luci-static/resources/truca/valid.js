@@ -105,7 +105,7 @@ return baseclass.extend({
 		const ends = /^([0-9]{4,5})-([0-9]{4,5})$/.exec(value);
 
 		return (ends != null && +ends[1] >= 1024 && +ends[1] <= +ends[2] && +ends[2] <= 65535)
-			|| _('A first and a last port above 1023, like 49152-49407');
+			|| _('A first and a last port above 1023, like 24576-24831');
 	},
 
 	nodeId(value) {

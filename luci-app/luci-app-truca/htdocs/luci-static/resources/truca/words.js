@@ -73,6 +73,16 @@ function decision(code) {
 	case 'no_turn': return _('This node relays nothing, because of its settings: some calls through NAT do not connect.');
 	case 'remote_stun': return _('Browsers are given STUN of other nodes too: these see them from outside this router\'s NAT.');
 	case 'no_remote_stun': return _('No other node offers STUN now: behind this router\'s NAT, a browser cannot learn how the mesh sees it.');
+	case 'reflexive': return _('What this LAN sends keeps its port behind this router\'s address: browsers there are told how the mesh sees them.');
+	case 'reflexive_no_port': return _('What this LAN sends keeps its port behind this router\'s address, but no port is free to tell browsers so. Choose other ports in the settings.');
+	case 'reflexive_waiting': return _('How the mesh sees a LAN is being looked at.');
+	case 'reflexive_routed': return _('What this LAN sends keeps its address: browsers there need no other one.');
+	case 'reflexive_random': return _('What this LAN sends gets other ports, so calls are relayed. Without "random" in the masquerade rule they find a direct way.');
+	case 'reflexive_beyond': return _('Another router translates what this LAN sends: only the STUN of other nodes sees how.');
+	case 'reflexive_unsteady': return _('What this LAN sends arrives now as one address, now as another: browsers are told none.');
+	case 'reflexive_silent': return _('Too few other nodes answer how they see a LAN, so browsers are told nothing. Is UDP let through to their STUN?');
+	case 'reflexive_nobody': return _('There is no LAN, or no other node to ask how the mesh sees it.');
+	case 'reflexive_off': return _('Browsers are not told how the mesh sees them, because of the settings.');
 	default: return null;
 	}
 }
@@ -102,6 +112,8 @@ function warning(code) {
 		return [ _('An address to listen on is not there'), _('Truca tries it again. Is it still right under Settings, "Listen on"?') ];
 	case 'no_stun':
 		return [ _('STUN does not answer everywhere'), _('Something else may have its port. Set another STUN port under Settings.') ];
+	case 'no_reflexive':
+		return [ _('Some browsers are not told how the mesh sees them'), _('A port for that is taken. Choose other ports under Settings.') ];
 	case 'no_mdns':
 		return [ _('Nodes on the same link are not found'), _('mDNS does not work here. Switch it off under Settings, or add a fixed neighbour.') ];
 	case 'no_control_socket':

@@ -248,6 +248,15 @@ function limits(map, id) {
 		{ unset: '20', check: valid.number(1, 10000, _('A number from %d to %d, or 0 for no limit')) });
 }
 
+function paths(map, id) {
+	const s = map.section(form.NamedSection, id, 'ice', _('Direct ways'),
+		_('Behind a router that translates addresses (masquerade), a browser must know which address it has in the mesh.'));
+
+	flag(s, null, 'reflexive', _('Tell browsers of the LAN'), _('This router tells them, where it has found out that it is true. Other nodes tell them as well.'), '1');
+	text(s, null, 'reflexive_ports', _('Ports to tell them on'), _('UDP, one for each side of the mesh. The firewall must let them in from the LAN.'),
+		{ unset: '3480-3483', check: valid.ports });
+}
+
 function relaying(map, id) {
 	const s = map.section(form.NamedSection, id, 'turn', _('Relaying'),
 		_('Calls that find no other way go through this router (TURN). Only people who are signed in here can use it, and only towards the mesh and its LANs.'));
@@ -263,11 +272,18 @@ function relaying(map, id) {
 	text(s, null, 'rate_per_account', _('Rate of one person'), _('Kilobits a second that the relays of one person may carry. 0 for no limit.'),
 		{ unset: '6000', check: number(64, 4000000) });
 	text(s, null, 'ports', _('Ports of relays'), _('UDP ports that the firewall must let in from the mesh.'),
-		{ unset: '49152-49407', check: valid.ports });
+		{ unset: '24576-24831', check: valid.ports });
 	text(s, null, 'allow', _('Relay to'), _('Addresses and networks of the mesh and its LANs. This router itself is never among them.'),
 		{ list: true, unset: '10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7', check: valid.network });
 	text(s, null, 'deny', _('Never relay to'), _('Addresses and networks within these that are none of the mesh.'),
 		{ list: true, unset: '', check: valid.network });
+}
+
+function firewall(map, id) {
+	const s = map.section(form.NamedSection, id, 'firewall', _('Firewall'),
+		_('The ports of Truca are opened by rules named Truca in Network, Firewall.'));
+
+	flag(s, null, 'reject_stray', _('Reject stray UDP'), _('Only where this router masquerades its LAN and accepts whatever comes from the mesh: accepted packets to ports of its clients would spoil their calls.'), '1');
 }
 
 function peers(map) {
@@ -307,7 +323,9 @@ return view.extend({
 		federation(map, this.only('federation'));
 		discovery(map, this.only('discovery'));
 		limits(map, this.only('limits'));
+		paths(map, this.only('ice'));
 		relaying(map, this.only('turn'));
+		firewall(map, this.only('firewall'));
 		peers(map);
 
 		return map.render();
