@@ -46,7 +46,7 @@ sim: web ## Many nodes in virtual time, into target/sim; SIM_NODES="50 100 1000"
 	@tools/need.sh rust
 	@mkdir -p $(BUILT)/sim && rm -f $(BUILT)/sim/results.jsonl
 	SIM_OUT=$(abspath $(BUILT))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
-	  cargo test --locked --release -p truca-tests --test sim --test memory -- --nocapture
+	  cargo test --locked --release -p truca-tests --test sim --test memory --test city -- --nocapture
 
 figures: ## What bench and sim measured, kept in docs/figures.jsonl and written into the documents
 	@python3 tools/figures.py keep $(BUILT)/bench/results.jsonl $(BUILT)/sim/results.jsonl

@@ -185,8 +185,8 @@ class Figures:
 
     def calls(self):
         found = sorted((line for line in self.all if line["bench"] == "call"), key=lambda line: line["row"])
-        rows = [(line["network"], line["path"], f"{line['value']} ms", f"{line['worst']} ms", line["runs"]) for line in found]
-        return table(("network", "path", "click to connected", "slowest", "calls"), rows)
+        rows = [(line["network"], line["path"], f"{line['value']} ms", line["runs"]) for line in found]
+        return table(("network", "path", "click to connected", "calls"), rows)
 
     def gossip_chart(self, path):
         drawn, y = [], 56

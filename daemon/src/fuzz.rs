@@ -15,7 +15,9 @@ use ring::hmac;
 use serde_json::Value;
 use truca_core::Time;
 use truca_core::ice;
-use truca_core::stun::{Check, Counters, MAX_ANSWER, Message, respond};
+use truca_core::stun::{
+    Change, Check, Counters, Discovery, MAX_ANSWER, Message, amplifies, respond, respond_from,
+};
 use truca_core::ubus::{
     blobmsg,
     client::{Client, Output},
@@ -51,8 +53,16 @@ pub use turn::turn;
 /// A datagram on the STUN port, or back to a question of ours.
 pub fn stun(data: &[u8]) {
     let mut out = [0; MAX_ANSWER];
-    for source in [SocketAddr::from(([192, 0, 2, 1], 1024)), SocketAddr::from(([0x20; 16], 1024))] {
-        if let Some(length) = respond(data, source, &mut out, &mut Counters::default()) {
+    for (source, other) in [
+        (SocketAddr::from(([192, 0, 2, 1], 1024)), SocketAddr::from(([10, 99, 101, 1], 3479))),
+        (SocketAddr::from(([0x20; 16], 1024)), SocketAddr::from(([0xfd; 16], 3479))),
+    ] {
+        let two = Discovery { origin: SocketAddr::new(other.ip(), 3478), other };
+        for discovery in [None, Some(&two)] {
+            let answer = respond_from(data, source, discovery, &mut out, &mut Counters::default());
+            let Some((length, change)) = answer else { continue };
+            assert!(discovery.is_some() || change == Change::default(), "there is no other address");
+            assert!(!amplifies(data.len(), length, source));
             assert!(Message::parse(&out[..length]).is_ok(), "an answer is a message");
             assert!(
                 respond(&out[..length], source, &mut [0; MAX_ANSWER], &mut Counters::default()).is_none()

@@ -46,6 +46,10 @@ impl Report {
                 // Run by run: what slows the machine slows both
                 let ratios: Vec<f64> = values.iter().zip(others).map(|(one, other)| one / other).collect();
                 let ratio = round(median(&ratios));
+                if !ratio.is_finite() {
+                    // nothing divided by nothing, which JSON has no word for
+                    continue;
+                }
                 println!(
                     "{bench:<8} {name:<22} {subject:<18} {value:>10} {unit:<4} {:>22} {runs:>5}",
                     format!("{ratio} x {base}")

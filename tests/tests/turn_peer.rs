@@ -43,19 +43,17 @@ fn uclient(stun: SocketAddr, turn: &Value, arguments: &[&str]) -> String {
     said
 }
 
-/// Of how many messages none was lost, by the tool's last word.
-fn delivered(said: &str) -> u32 {
+/// How many messages were sent and received, by the tool's last word.
+fn delivered(said: &str) -> (u32, u32) {
     let number = |after: &str| -> u32 {
         let (_, rest) = said.rsplit_once(after).unwrap_or_else(|| panic!("no '{after}' in\n{said}"));
         rest.trim_start().split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
     };
-    let (sent, received) = (number("tot_send_msgs="), number("tot_recv_msgs="));
-    assert_eq!(sent, received, "{said}");
-    received
+    (number("tot_send_msgs="), number("tot_recv_msgs="))
 }
 
 #[tokio::test]
-async fn coturns_client_relays_over_udp_and_tcp_by_channels_and_by_indications() {
+async fn coturns_client_relays_over_udp_tcp_and_tls_by_channels_and_by_indications() {
     if !has("turnutils_uclient") {
         return;
     }
@@ -66,10 +64,18 @@ async fn coturns_client_relays_over_udp_and_tcp_by_channels_and_by_indications()
     // both ends are the tool's, each behind a relay of ours; without RTCP, whose second port must be reserved
     for ways in [&["-y", "-c"][..], &["-y", "-c", "-s"], &["-y", "-c", "-t"], &["-y", "-c", "-t", "-s"]] {
         let said = uclient(node.stun(), &turn, &[ways, &["-n", "50", "-m", "4", "-l", "1000"]].concat());
-        assert!(delivered(&said) >= 200, "{ways:?}: {said}");
+        assert_eq!(delivered(&said), (200, 200), "{ways:?}: {said}");
+    }
+    // through the page's port: nothing but the first byte tells it from a page
+    for ways in [&["-y", "-c", "-t", "-S"][..], &["-y", "-c", "-t", "-S", "-s"]] {
+        let said = uclient(node.page(), &turn, &[ways, &["-n", "50", "-m", "4", "-l", "1000"]].concat());
+        // the tool takes one message of each TLS record; that we have sent all of them is counted below
+        assert!(matches!(delivered(&said), (200, 100..)), "{ways:?}: {said}");
     }
     let stun = node.ctl("stun").unwrap();
     assert_eq!(stun["turn"]["counters"]["forbidden"], 0, "{stun:#}");
+    assert_eq!(stun["counters"]["unsent"], 0, "we have sent all of them: {stun:#}");
+    assert_eq!(stun["turn"]["counters"]["to_peers"], stun["turn"]["counters"]["to_clients"], "{stun:#}");
     assert!(stun["turn"]["counters"]["allocated"].as_u64().unwrap() >= 16, "{stun:#}");
     assert!(stun["turn"]["relayed_bytes"].as_u64().unwrap() > 800_000, "{stun:#}");
 }
@@ -97,6 +103,35 @@ async fn nobody_else_is_relayed_for_and_nothing_goes_to_the_router_itself() {
     assert!(counters["forbidden"].as_u64().unwrap() > 0, "{counters:#}");
     assert!(counters["unauthorized"].as_u64().unwrap() > 0, "{counters:#}");
     assert_eq!(counters["to_peers"], 0, "{counters:#}");
+}
+
+#[test]
+fn coturns_client_finds_out_how_its_nat_behaves() {
+    if !has("turnutils_natdiscovery") {
+        return;
+    }
+    let ask = |node: &Daemon| {
+        let port = node.stun().port().to_string();
+        let done = Command::new("turnutils_natdiscovery")
+            .args(["-m", "-f", "-p", &port, "127.0.0.1"])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr)
+    };
+    let arguments = ["--listen", "127.0.0.2"].map(Into::into).to_vec();
+    let node = Daemon::start(Options { arguments, ..Options::default() }).unwrap();
+    let said = ask(&node);
+    assert!(!said.contains("Filtering!"), "it is not offered: {said}");
+
+    // the first of the daemon's ports is its own too, and nothing else has it for UDP
+    let other = node.stun().port() - 3;
+    node.reload(&format!("config node\n\toption stun_other_port '{other}'\n")).unwrap();
+    let both = |stun: &Value| stun.to_string().contains(&format!("127.0.0.2:{other}"));
+    node.ctl_until("stun", both).unwrap();
+    let said = ask(&node);
+    for found in ["Endpoint Independent Mapping", "Endpoint Independent Filtering"] {
+        assert!(said.contains(found), "{said}");
+    }
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub struct Config {
     pub http_port: u16,
     /// UDP and TCP: STUN and TURN; 0 for none.
     pub stun_port: u16,
+    /// The second port of RFC 5780; 0 for none.
+    pub stun_other_port: u16,
     /// The directory that survives a restart of the router.
     pub state: PathBuf,
     /// The directory of the control socket.

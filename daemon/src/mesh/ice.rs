@@ -15,7 +15,7 @@ use tokio::task::{self, JoinHandle};
 use tokio::time::Instant;
 use truca_core::Time;
 use truca_core::sorted::Map;
-use truca_core::stun::{self, Rate, respond};
+use truca_core::stun::{self, Change, Discovery, Rate, respond_from};
 use truca_core::turn::{Action, Client, Counters, RelayId, Secrets, Server, Settings, Via};
 
 use crate::mesh::batch::{Inbox, Outgoing, Socket};
@@ -49,7 +49,26 @@ pub struct Ice {
     pub(super) inbox: RefCell<Inbox>,
     /// And answered here, each datagram in a place of its own.
     pub(super) answers: RefCell<Box<[[u8; ANSWER]; BUDGET]>>,
+    /// Where RFC 5780 is offered.
+    paths: RefCell<Map<SocketAddr, Path>>,
     state: RefCell<State>,
+}
+
+/// What one of our addresses offers to those who want to know their NAT.
+#[derive(Debug, Clone)]
+pub struct Path {
+    /// What is told.
+    pub discovery: Discovery,
+    /// The sockets at the other address, at the other port, and at both.
+    pub others: [Rc<Socket>; 3],
+}
+
+impl Path {
+    /// The socket that an answer goes by, if another one.
+    pub(super) fn socket(&self, change: Change) -> Option<&Rc<Socket>> {
+        let place = usize::from(change.ip) + 2 * usize::from(change.port);
+        self.others.get(place.checked_sub(1)?)
+    }
 }
 
 #[derive(Debug)]
@@ -89,6 +108,7 @@ impl Ice {
             counters: Cell::default(),
             inbox: RefCell::default(),
             answers: RefCell::new(Box::new([[0; ANSWER]; BUDGET])),
+            paths: RefCell::default(),
             state: RefCell::new(State {
                 rate: Rate::new(rate, salt),
                 turn: None,
@@ -149,6 +169,16 @@ impl Ice {
         Via::Udp(place as u16)
     }
 
+    /// Offers RFC 5780 at these addresses, and at no other.
+    pub fn set_paths(&self, paths: impl Iterator<Item = (SocketAddr, Path)>) {
+        self.paths.replace(paths.collect());
+    }
+
+    /// What is offered at one of our addresses.
+    pub(super) fn path(&self, own: SocketAddr) -> Option<Path> {
+        self.paths.borrow().get(&own).cloned()
+    }
+
     /// A socket or a stream is gone, and so are the relays of those who came by it.
     pub fn remove(&self, via: Via) {
         let state = &mut *self.state.borrow_mut();
@@ -195,22 +225,24 @@ impl Ice {
     }
 
     /// Does with a client's packet what it asks for: what it relays goes to `outgoing`; the answer is in `out`, with
-    /// this length.
+    /// this length, and may have to go from another address.
     pub(super) fn packet<'a>(
         self: &Rc<Self>,
         now: Time,
         client: Client,
         packet: &'a [u8],
+        path: Option<&Path>,
         out: &mut [u8],
         outgoing: &mut Outgoing<'a>,
-    ) -> Option<usize> {
+    ) -> Option<(usize, Change)> {
         let state = &mut *self.state.borrow_mut();
+        let stays = |length| (length, Change::default());
         let relays = state.turn.is_some();
         // channel data, and a Send indication: what a rate of requests would not be right for
         if let [0x40..=0x7f, ..] | [0x00, 0x16, ..] = packet
             && relays
         {
-            return self.relay_packet(state, now, client, packet, out, outgoing);
+            return self.relay_packet(state, now, client, packet, out, outgoing).map(stays);
         }
         let mut seen = self.counters.get();
         seen.in_bytes += packet.len() as u64;
@@ -221,11 +253,11 @@ impl Ice {
             }
             // Allocate, Refresh, CreatePermission and ChannelBind
             [0x00, 0x03 | 0x04 | 0x08 | 0x09, ..] if relays => {
-                self.relay_packet(state, now, client, packet, out, outgoing)
+                self.relay_packet(state, now, client, packet, out, outgoing).map(stays)
             }
-            _ => respond(packet, client.address, out, &mut seen),
+            _ => respond_from(packet, client.address, path.map(|path| &path.discovery), out, &mut seen),
         };
-        seen.out_bytes += answer.unwrap_or(0) as u64;
+        seen.out_bytes += answer.map_or(0, |(length, _)| length as u64);
         self.counters.set(seen);
         answer
     }

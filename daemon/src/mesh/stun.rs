@@ -46,6 +46,7 @@ fn from_clients(socket: &Rc<Socket>, own: SocketAddr, via: Via, ice: &Rc<Ice>) -
     let inbox = &mut *ice.inbox.borrow_mut();
     let answers = &mut *ice.answers.borrow_mut();
     let more = inbox.receive(socket);
+    let path = ice.path(own);
     let mut outgoing = Outgoing::default();
     for ((source, slot, length), answer) in inbox.datagrams().zip(answers.iter_mut()) {
         if is_own(source, own) {
@@ -53,8 +54,10 @@ fn from_clients(socket: &Rc<Socket>, own: SocketAddr, via: Via, ice: &Rc<Ice>) -
             continue;
         }
         let (client, packet) = (Client { via, address: source }, &slot[HEADROOM..HEADROOM + length]);
-        if let Some(length) = ice.packet(now, client, packet, answer, &mut outgoing) {
-            outgoing.push(socket, source, &answer[..length]);
+        let answered = ice.packet(now, client, packet, path.as_ref(), answer, &mut outgoing);
+        if let Some((length, change)) = answered {
+            let by = path.as_ref().and_then(|path| path.socket(change)).unwrap_or(socket);
+            outgoing.push(by, source, &answer[..length]);
         }
     }
     ice.flush(&mut outgoing);

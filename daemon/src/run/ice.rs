@@ -1,10 +1,12 @@
 //! STUN and TURN, opened on the addresses that there are now and as the owner has decided.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::task;
+use truca_core::stun::{Change, Discovery};
 use truca_core::turn::{self, Policy, Secrets, Via};
 
 use super::Running;
@@ -12,13 +14,14 @@ use crate::host::config::Config;
 use crate::host::interfaces;
 use crate::listen;
 use crate::mesh::batch::Socket;
-use crate::mesh::ice::{relay_addresses, stream};
+use crate::mesh::ice::{Path, relay_addresses, stream};
 use crate::mesh::stun;
 use crate::task::spawn;
 
 /// What serves STUN and TURN at an address.
 pub(super) struct Serving {
     via: Via,
+    socket: Rc<Socket>,
     udp: task::JoinHandle<io::Result<()>>,
     tcp: Option<task::JoinHandle<io::Result<()>>>,
 }
@@ -29,10 +32,12 @@ impl Running {
         if self.config.stun_port == 0 {
             return;
         }
-        let wanted: Vec<SocketAddr> = interfaces::stun_addresses(&self.config.listen)
-            .into_iter()
-            .map(|ip| SocketAddr::new(ip, self.config.stun_port))
-            .collect();
+        let ips = interfaces::stun_addresses(&self.config.listen);
+        let (first, second) = (self.config.stun_port, self.config.stun_other_port);
+        let two = |ip: &&IpAddr| second != 0 && self.other_address(**ip, &ips).is_some();
+        let others = ips.iter().filter(two).map(|ip| SocketAddr::new(*ip, second));
+        let wanted: Vec<SocketAddr> =
+            ips.iter().map(|ip| SocketAddr::new(*ip, first)).chain(others).collect();
         self.stun.retain(|address, serving| {
             let keep = wanted.contains(address) && !serving.udp.is_finished();
             if !keep {
@@ -53,20 +58,40 @@ impl Running {
                 Ok(socket) => {
                     let socket = Socket::new(socket);
                     let via = self.ice.add_socket(socket.clone());
-                    let udp = spawn(stun::serve(socket, via, self.ice.clone()));
+                    let udp = spawn(stun::serve(socket.clone(), via, self.ice.clone()));
                     let tcp = match listen::bind(address) {
+                        // RFC 5780 is for UDP
+                        _ if address.port() != first => None,
                         Ok(listener) => Some(spawn(stream::listen(listener, self.ice.clone()))),
                         Err(error) => {
                             failed.push(format!("no TURN over TCP: {error}"));
                             None
                         }
                     };
-                    self.stun.insert(address, Serving { via, udp, tcp });
+                    self.stun.insert(address, Serving { via, socket, udp, tcp });
                 }
                 Err(error) => failed.push(format!("no STUN on UDP {address}: {error}")),
             }
         }
         self.trouble("no_stun", (!failed.is_empty()).then(|| failed.join("; ")));
+        let path = |own: &SocketAddr| {
+            let port = if own.port() == first { second } else { first };
+            let discovery =
+                Discovery { origin: *own, other: SocketAddr::new(self.other_address(own.ip(), &ips)?, port) };
+            let at = |ip, port| Some(self.stun.get(&discovery.from(Change { ip, port }))?.socket.clone());
+            let others = [at(true, false)?, at(false, true)?, at(true, true)?];
+            Some((*own, Path { discovery, others }))
+        };
+        self.ice.set_paths(self.stun.keys().filter_map(path));
+    }
+
+    /// Another address of ours that others know, for those who ask at this one.
+    fn other_address(&self, own: IpAddr, served: &[IpAddr]) -> Option<IpAddr> {
+        let known = interfaces::addresses(&self.config.addresses, &self.config.listen);
+        let like = |ip: &IpAddr| {
+            *ip != own && ip.is_ipv4() == own.is_ipv4() && ip.is_loopback() == own.is_loopback()
+        };
+        known.into_iter().find(|ip| like(ip) && served.contains(ip))
     }
 
     /// Relays, and grants pages to, if the owner wants it and there is an address to relay at.

@@ -15,6 +15,8 @@ const WINDOW = 200;
 const WAITING_MS = 600;
 const TOAST_MS = 6_000;
 const AGAIN_MS = 5_000;
+/** A router goes through everybody for each search: letters that come quickly are one. */
+const TYPING_MS = 150;
 
 export class App implements Actions {
   readonly wire: Wire;
@@ -24,6 +26,7 @@ export class App implements Actions {
   private profile: Profile | null = null;
   private waitingTimer: ReturnType<typeof setTimeout> | undefined;
   private toastTimer: ReturnType<typeof setTimeout> | undefined;
+  private typingTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly store: Store,
@@ -82,7 +85,8 @@ export class App implements Actions {
 
   search(text: string): void {
     this.store.set({ search: text });
-    this.wire.watch(text.trim().toLowerCase().slice(0, 48), WINDOW);
+    clearTimeout(this.typingTimer);
+    this.typingTimer = setTimeout(() => this.wire.watch(text.trim().toLowerCase().slice(0, 48), WINDOW), TYPING_MS);
   }
 
   select(address: string | null): void {

@@ -14,8 +14,9 @@
 //! | 11 RFC 3489 clients (no magic cookie) | silence |
 //!
 //! SOFTWARE is never sent: it would tell a stranger what to attack, and it makes an answer larger than what
-//! it answers. RFC 5780 (NAT behaviour discovery) is not offered: CHANGE-REQUEST is answered with 420, as
-//! that document asks.
+//! it answers. RFC 5780 (NAT behaviour discovery) is offered where the driver has two addresses and two ports
+//! ([`Discovery`]); elsewhere CHANGE-REQUEST is answered with 420, as that document asks. Requirement by
+//! requirement: `docs/stun-turn.md`.
 
 mod frame;
 mod message;
@@ -28,7 +29,9 @@ mod writer;
 pub use frame::{Frame, frame};
 pub use message::{Attribute, Attributes, Check, Class, Malformed, Message, TransactionId, read_xor_address};
 pub use rate::Rate;
-pub use responder::{AMPLIFICATION, Counters, MAX_ANSWER, amplifies, can_be_answered, respond};
+pub use responder::{
+    AMPLIFICATION, Change, Counters, Discovery, MAX_ANSWER, amplifies, can_be_answered, respond, respond_from,
+};
 pub use writer::Writer;
 
 /// The Binding method (section 3).
@@ -56,6 +59,8 @@ pub fn long_term_key(user: &[u8], realm: &[u8], password: &[u8]) -> ring::hmac::
 pub mod attribute {
     /// MAPPED-ADDRESS.
     pub const MAPPED_ADDRESS: u16 = 0x0001;
+    /// CHANGE-REQUEST (RFC 5780 section 7.2).
+    pub const CHANGE_REQUEST: u16 = 0x0003;
     /// USERNAME.
     pub const USERNAME: u16 = 0x0006;
     /// MESSAGE-INTEGRITY: HMAC-SHA1.
@@ -78,6 +83,10 @@ pub mod attribute {
     pub const XOR_MAPPED_ADDRESS: u16 = 0x0020;
     /// SOFTWARE.
     pub const SOFTWARE: u16 = 0x8022;
+    /// RESPONSE-ORIGIN (RFC 5780 section 7.3).
+    pub const RESPONSE_ORIGIN: u16 = 0x802b;
+    /// OTHER-ADDRESS (RFC 5780 section 7.4).
+    pub const OTHER_ADDRESS: u16 = 0x802c;
     /// FINGERPRINT: CRC-32.
     pub const FINGERPRINT: u16 = 0x8028;
 }

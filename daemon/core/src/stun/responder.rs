@@ -4,14 +4,16 @@
 //! credentials, and is silent at whatever is not a well-formed Binding request: an answer that nobody asked
 //! for only serves those who send with a forged source. No answer is larger than [`AMPLIFICATION`] times its
 //! question, both with the headers of IP and UDP, which the victim's line carries too: the worst is IPv6 with
-//! 44 bytes for 20 (92 for 68 on the line). How often one source is answered is bounded by [`super::Rate`].
+//! 44 bytes for 20 (92 for 68 on the line). That holds for an answer from another address too (RFC 5780). How often one source is answered is bounded by [`super::Rate`].
 
 use core::net::{IpAddr, SocketAddr};
 
-use super::{BINDING, Check, Class, MAX_UNKNOWN, Message, Writer, attribute};
+use super::{BINDING, Check, Class, HEADER, MAX_UNKNOWN, Message, Writer, attribute};
 
-/// The largest answer: header, ERROR-CODE with its reason, UNKNOWN-ATTRIBUTES, FINGERPRINT.
-pub const MAX_ANSWER: usize = 20 + 28 + (4 + 2 * MAX_UNKNOWN) + 8;
+/// The largest answer: header, three IPv6 addresses, FINGERPRINT; more than ERROR-CODE with its reason,
+/// UNKNOWN-ATTRIBUTES, FINGERPRINT.
+pub const MAX_ANSWER: usize = 20 + 3 * 24 + 8;
+const _: () = assert!(MAX_ANSWER >= 20 + 28 + (4 + 2 * MAX_UNKNOWN) + 8);
 
 /// How many times its question an answer may be, both as they are on the line.
 pub const AMPLIFICATION: usize = 2;
@@ -63,6 +65,41 @@ impl Counters {
     }
 }
 
+/// What a node with two addresses and two ports tells those who want to know their NAT (RFC 5780 section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Discovery {
+    /// Where the question came to.
+    pub origin: SocketAddr,
+    /// The other address, with the other port.
+    pub other: SocketAddr,
+}
+
+/// From where an answer goes, if not from where the question came to (CHANGE-REQUEST).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Change {
+    /// From the other address.
+    pub ip: bool,
+    /// From the other port.
+    pub port: bool,
+}
+
+impl Discovery {
+    /// The address that an answer is sent from.
+    pub fn from(&self, change: Change) -> SocketAddr {
+        let ip = if change.ip { self.other.ip() } else { self.origin.ip() };
+        SocketAddr::new(ip, if change.port { self.other.port() } else { self.origin.port() })
+    }
+
+    /// A question's wish, when it has one that can be read.
+    fn change(request: &Message<'_>) -> Option<Change> {
+        match request.attribute(attribute::CHANGE_REQUEST) {
+            None => Some(Change::default()),
+            Some([_, _, _, flags]) => Some(Change { ip: flags & 4 != 0, port: flags & 2 != 0 }),
+            Some(_) => None,
+        }
+    }
+}
+
 /// Writes the answer to a datagram into `out` (of [`MAX_ANSWER`] bytes or more) and gives its length;
 /// `None` is silence.
 pub fn respond(
@@ -71,6 +108,17 @@ pub fn respond(
     out: &mut [u8],
     counters: &mut Counters,
 ) -> Option<usize> {
+    respond_from(datagram, source, None, out, counters).map(|(length, _)| length)
+}
+
+/// The same where RFC 5780 is offered, with the address that the answer is to be sent from.
+pub fn respond_from(
+    datagram: &[u8],
+    source: SocketAddr,
+    discovery: Option<&Discovery>,
+    out: &mut [u8],
+    counters: &mut Counters,
+) -> Option<(usize, Change)> {
     // An IPv4 client of a dual-stack socket wants to know its IPv4 address
     let source = SocketAddr::new(source.ip().to_canonical(), source.port());
     if !can_be_answered(source) {
@@ -92,12 +140,23 @@ pub fn respond(
     }
     count(&mut counters.requests);
 
+    let change = discovery.and_then(|_| Discovery::change(&request));
     let mut unknown = [0; 2 * MAX_UNKNOWN];
-    let unknown = request.unknown(is_known, &mut unknown);
+    let known = |kind| is_known(kind) || kind == attribute::CHANGE_REQUEST && change.is_some();
+    let unknown = request.unknown(known, &mut unknown);
     let class = if unknown.is_empty() { Class::Success } else { Class::Error };
     let mut answer = Writer::new(out, class, BINDING, &request.transaction());
     if unknown.is_empty() {
         answer.xor_address(attribute::XOR_MAPPED_ADDRESS, source);
+        if let (Some(discovery), Some(change)) = (discovery, change) {
+            let one = if source.is_ipv4() { 12 } else { 24 };
+            let length = HEADER + 3 * one + if fingerprint == Check::Good { 8 } else { 0 };
+            // a question that is too short for it is answered as elsewhere
+            if !amplifies(datagram.len(), length, source) {
+                answer.address(attribute::RESPONSE_ORIGIN, discovery.from(change));
+                answer.address(attribute::OTHER_ADDRESS, discovery.other);
+            }
+        }
     } else {
         answer.error(420, "Unknown Attribute");
         answer.attribute(attribute::UNKNOWN_ATTRIBUTES, &[unknown]);
@@ -111,7 +170,7 @@ pub fn respond(
         return None;
     }
     count(if unknown.is_empty() { &mut counters.answered } else { &mut counters.errors_420 });
-    Some(length)
+    Some((length, change.unwrap_or_default()))
 }
 
 /// Whether an answer is too large for its question: a forged source must not multiply what is sent to it.

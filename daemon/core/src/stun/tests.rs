@@ -221,7 +221,62 @@ fn unknown_required_attributes_are_named_once_each_and_at_most_16_of_them() {
         w.fingerprint();
     });
     let (bytes, _) = answer(&many, "192.0.2.1:1000");
-    assert_eq!(bytes.unwrap().len(), MAX_ANSWER);
+    assert_eq!(bytes.unwrap().len(), 20 + 28 + 4 + 2 * MAX_UNKNOWN + 8);
+}
+
+/// The answer of a node with two addresses and two ports, and from where it goes.
+fn discover(bytes: &[u8], from: &str) -> Option<(Vec<u8>, SocketAddr)> {
+    let v4 = source(from).is_ipv4();
+    let [origin, other] =
+        if v4 { ["10.99.0.1:3478", "10.99.101.1:3479"] } else { ["[fd99::1]:3478", "[fd99:101::1]:3479"] };
+    let discovery = Discovery { origin: source(origin), other: source(other) };
+    let mut out = [0; MAX_ANSWER];
+    let (length, change) =
+        respond_from(bytes, source(from), Some(&discovery), &mut out, &mut Counters::default())?;
+    Some((out[..length].to_vec(), discovery.from(change)))
+}
+
+/// The value of an attribute with an address that is not masked.
+fn plain_address(bytes: &[u8], kind: u16) -> Option<SocketAddr> {
+    let mut masked = Message::parse(bytes).unwrap().attribute(kind)?.to_vec();
+    let mask = [&[0x21, 0x12][..], &[0x21, 0x12, 0xa4, 0x42], &ID].concat();
+    masked[2..].iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    read_xor_address(&masked, &ID)
+}
+
+#[test]
+fn with_two_addresses_an_answer_comes_from_where_it_was_asked_to_and_tells_both() {
+    for (flags, from) in
+        [(0, "10.99.0.1:3478"), (2, "10.99.0.1:3479"), (4, "10.99.101.1:3478"), (6, "10.99.101.1:3479")]
+    {
+        let asked = request(|w| w.attribute(attribute::CHANGE_REQUEST, &[&[0, 0, 0, flags]]));
+        let (bytes, sent_from) = discover(&asked, "192.0.2.1:1000").unwrap();
+        assert_eq!(sent_from, source(from));
+        assert_eq!(plain_address(&bytes, attribute::RESPONSE_ORIGIN), Some(source(from)));
+        assert_eq!(plain_address(&bytes, attribute::OTHER_ADDRESS), Some(source("10.99.101.1:3479")));
+    }
+    let (bytes, sent_from) = discover(&request(|_| ()), "192.0.2.1:1000").unwrap();
+    assert_eq!(sent_from, source("10.99.0.1:3478"));
+    assert_eq!(plain_address(&bytes, attribute::OTHER_ADDRESS), Some(source("10.99.101.1:3479")));
+}
+
+#[test]
+fn a_wish_that_cannot_be_met_or_read_is_refused_and_a_short_question_gets_a_short_answer() {
+    let wish = request(|w| w.attribute(attribute::CHANGE_REQUEST, &[&[0, 0, 0, 6]]));
+    let refused = |bytes: &[u8]| {
+        let message = Message::parse(bytes).unwrap();
+        assert_eq!(message.attribute(attribute::UNKNOWN_ATTRIBUTES), Some(&[0, 3][..]));
+    };
+    refused(&answer(&wish, "192.0.2.1:1000").0.unwrap());
+    refused(
+        &discover(&request(|w| w.attribute(attribute::CHANGE_REQUEST, &[&[6; 8]])), "192.0.2.1:1").unwrap().0,
+    );
+    // IPv6: 20 bytes would be answered with 92, which with headers is more than twice
+    let (bytes, _) = discover(&request(|_| ()), "[2001:db8::7]:4000").unwrap();
+    assert_eq!((bytes.len(), plain_address(&bytes, attribute::OTHER_ADDRESS)), (44, None));
+    let longer = request(|w| w.fingerprint());
+    let (bytes, _) = discover(&longer, "[2001:db8::7]:4000").unwrap();
+    assert_eq!(plain_address(&bytes, attribute::OTHER_ADDRESS), Some(source("[fd99:101::1]:3479")));
 }
 
 #[test]
@@ -318,6 +373,10 @@ proptest! {
             prop_assert_eq!(&message.transaction()[..], &bytes[8..20]);
             prop_assert_ne!(message.fingerprint(), Check::Bad);
             prop_assert_eq!(counters.answered + counters.errors_420, 1);
+        }
+        if let Some((answer, _)) = discover(&bytes, if from.is_ipv4() { "192.0.2.1:9" } else { "[2001:db8::7]:9" }) {
+            let headers = if from.is_ipv4() { 28 } else { 48 };
+            prop_assert!(answer.len() + headers <= AMPLIFICATION * (bytes.len() + headers));
         }
         let key = sha1_key(PASSWORD);
         if let Ok(message) = Message::parse(&bytes) {

@@ -71,8 +71,17 @@ impl<'a> Writer<'a> {
         let Some(transaction) = self.buffer.get(8..HEADER) else { return };
         let mut id = [0; 12];
         id.copy_from_slice(transaction);
+        self.masked_address(kind, address, &xor_mask(&id));
+    }
+
+    /// Adds MAPPED-ADDRESS or one of its like (section 14.1).
+    pub fn address(&mut self, kind: u16, address: SocketAddr) {
+        self.masked_address(kind, address, &[0; 16]);
+    }
+
+    fn masked_address(&mut self, kind: u16, address: SocketAddr, mask: &[u8; 16]) {
         let mut value = [0; 20];
-        let port = address.port() ^ (MAGIC_COOKIE >> 16) as u16;
+        let port = address.port() ^ u16::from_be_bytes([mask[0], mask[1]]);
         value[2..4].copy_from_slice(&port.to_be_bytes());
         let size = match address.ip() {
             IpAddr::V4(ip) => {
@@ -86,7 +95,7 @@ impl<'a> Writer<'a> {
                 20
             }
         };
-        for (byte, mask) in value[4..size].iter_mut().zip(xor_mask(&id)) {
+        for (byte, mask) in value[4..size].iter_mut().zip(mask) {
             *byte ^= mask;
         }
         self.attribute(kind, &[&value[..size]]);

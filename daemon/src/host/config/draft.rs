@@ -51,6 +51,7 @@ impl Draft {
                 port: 0,
                 http_port: 0,
                 stun_port: 0,
+                stun_other_port: 0,
                 state: PathBuf::new(),
                 run_dir: PathBuf::new(),
                 log_level: LevelFilter::Info,
@@ -199,6 +200,10 @@ impl Draft {
         }
         if config.stun_port == config.port {
             return refuse("stun_port", config.stun_port.to_string(), "another port than `port`");
+        }
+        if config.stun_other_port != 0 && [config.port, config.stun_port].contains(&config.stun_other_port) {
+            let allowed = "another port than `port` and `stun_port`";
+            return refuse("stun_other_port", config.stun_other_port.to_string(), allowed);
         }
         config.certificate = match (self.certificate, self.key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),

@@ -185,7 +185,7 @@ fn messages(ice: &Rc<Ice>, now: Time, client: Client, bytes: &[u8], outlet: &Out
         match frame(&bytes[start..], MAX_MESSAGE) {
             Frame::Whole { length, total } => {
                 let message = &bytes[start..start + length];
-                if let Some(length) = ice.packet(now, client, message, &mut answer, &mut outgoing)
+                if let Some((length, _)) = ice.packet(now, client, message, None, &mut answer, &mut outgoing)
                     && !outlet.send(&answer[..length])
                 {
                     ice.lost(1);
@@ -198,4 +198,74 @@ fn messages(ice: &Rc<Ice>, now: Time, client: Client, bytes: &[u8], outlet: &Out
     };
     ice.flush(&mut outgoing);
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::mesh::batch::Socket;
+    use crate::mesh::stun::bind;
+
+    const QUESTION: [u8; 20] = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7];
+    const ANSWERED: usize = 32;
+
+    /// A stream that is served, and who serves it; in virtual time.
+    async fn served(pipe: usize) -> (DuplexStream, Rc<Ice>) {
+        let ice = Ice::new(Instant::now(), 0, 0);
+        ice.add_socket(Socket::new(bind("127.0.0.1:0".parse().unwrap()).unwrap()));
+        let (ours, theirs) = duplex(pipe);
+        spawn(serve(Stream::Memory(ours), "10.13.1.100:5000".parse().unwrap(), ice.clone()));
+        (theirs, ice)
+    }
+
+    fn run<F: Future>(future: F) -> F::Output {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        task::LocalSet::new().block_on(&runtime, future)
+    }
+
+    #[test]
+    fn a_stream_without_a_relay_is_closed_after_a_minute() {
+        run(async {
+            let (mut client, _ice) = served(4096).await;
+            let begun = Instant::now();
+            client.write_all(&QUESTION).await.unwrap();
+            client.read_exact(&mut [0; ANSWERED]).await.unwrap();
+            assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+            assert_eq!(begun.elapsed().as_secs(), IDLE.as_secs());
+        });
+    }
+
+    #[test]
+    fn what_a_reader_does_not_take_is_lost_and_counted() {
+        run(async {
+            let (mut client, ice) = served(1024).await;
+            for _ in 0..2000 {
+                client.write_all(&QUESTION).await.unwrap();
+            }
+            while ice.counters.get().answered < 2000 {
+                task::yield_now().await;
+            }
+            let kept = 2000 - ice.counters.get().unsent as usize;
+            assert!((MAX_WAITING / ANSWERED..=(MAX_WAITING + 2048) / ANSWERED).contains(&kept), "{kept}");
+            let mut answers = vec![0; kept * ANSWERED];
+            client.read_exact(&mut answers).await.unwrap();
+            assert!(answers.chunks(ANSWERED).all(|answer| answer[..4] == [1, 1, 0, 12]), "each is whole");
+            // who reads again is answered again
+            client.write_all(&QUESTION).await.unwrap();
+            client.read_exact(&mut answers[..ANSWERED]).await.unwrap();
+        });
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_closed_at_once() {
+        run(async {
+            let (mut client, _ice) = served(1024).await;
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        });
+    }
 }

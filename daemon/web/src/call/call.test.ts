@@ -109,6 +109,18 @@ describe("a connection", () => {
     expect(said).toEqual(["offer", "offer"]);
   });
 
+  it("wants another form of sound than when it rang: an offer follows its answer", async () => {
+    const said: string[] = [];
+    const made = new Connection(servers, true, {
+      description: (kind) => said.push(kind), candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
+    });
+    await made.offered(SDP);
+    made.shape({ step: null, thin: true, wantThin: true });
+    await made.answer(nothing());
+    await tick();
+    expect(said).toEqual(["answer", "offer"]);
+  });
+
   it("has said what it wants when it answers instead", async () => {
     const { made, said } = await connection(true);
     peer().onnegotiationneeded?.();

@@ -116,6 +116,7 @@ export class Connection {
     await pc.setLocalDescription(await pc.createAnswer());
     this.emit();
     this.tellRemote();
+    if (this.due) void this.offer();
   }
 
   /** A later description of the other side. */
@@ -141,7 +142,9 @@ export class Connection {
     const old = this.sending;
     this.sending = sending;
     if (sending.step !== old.step) this.limitVideo();
-    if (this.started && (sending.thin !== old.thin || sending.wantThin !== old.wantThin)) void this.offer();
+    if (sending.thin === old.thin && sending.wantThin === old.wantThin) return;
+    if (this.started) void this.offer();
+    else this.due = this.pc.signalingState === "have-remote-offer";
   }
 
   async candidate(candidate: Trickled): Promise<void> {

@@ -133,9 +133,13 @@ function node(map, id) {
 	const stun = text(s, 'network', 'stun_port', _('STUN port'),
 		_('Port at which browsers learn their own address and calls are relayed. 0 for none: then calls across NAT fail more often.'),
 		{ unset: '3478', check: valid.portOrNone });
+	const second = text(s, 'network', 'stun_other_port', _('Second STUN port'),
+		_('With it and two addresses, programs can ask how their NAT behaves; browsers do not. The firewall must let it in. 0 for none.'),
+		{ unset: '0', check: valid.portOrNone });
 
 	pair(port, http, otherPort);
 	pair(port, stun, otherPort);
+	pair(port, second, otherPort);
 
 	const certificate = text(s, 'files', 'certificate', _('Certificate'),
 		_('A file (PEM) to show instead of the node\'s own certificate, from ACME or from the community.'),
