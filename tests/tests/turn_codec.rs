@@ -217,7 +217,7 @@ proptest! {
         prop_assert_eq!(error(&allocated), None);
         let relayed = *allocated.get::<XorRelayedAddress>().unwrap().as_xor_relayed_address().unwrap().socket_address();
         prop_assert_eq!(relayed.is_ipv6(), wish.ipv6);
-        prop_assert!(wish.even.is_none() || relayed.port() % 2 == 0);
+        prop_assert!(wish.even.is_none() || relayed.port().is_multiple_of(2));
         let mapped = *allocated.get::<XorMappedAddress>().unwrap().as_xor_mapped_address().unwrap().socket_address();
         prop_assert_eq!(mapped, SocketAddr::new(unanswerable, wish.from.1));
         let life = allocated.get::<LifeTime>().unwrap().as_life_time().unwrap().as_u32();
