@@ -37,6 +37,7 @@ use crate::mesh::ice::Ice;
 use crate::mesh::link::{self, Links};
 use crate::mesh::membership;
 use crate::mesh::reflexive::{Answers, Watch};
+use crate::mesh::sources::dns::addresses;
 use crate::mesh::sources::{self, Sources};
 use crate::node::{Keys, Node, Output, Settings, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
@@ -460,9 +461,10 @@ impl Running {
             }
             let events = self.events.clone();
             spawn(async move {
-                match tokio::net::lookup_host((host.as_str(), port)).await {
+                match addresses(&host).await {
                     Ok(found) => {
-                        for address in found.take(4) {
+                        for ip in found.into_iter().take(4) {
+                            let address = SocketAddr::new(ip, port);
                             // an error means that the daemon stops
                             let _ = events.send(Event::Candidate { address, id, source: "peer" }).await;
                         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use truca_core::discovery::advert::{Advert, MAX_SMS, MAX_TOLD};
 use truca_core::discovery::candidates::{Candidates, MAX_CANDIDATES};
 use truca_core::discovery::{
-    Heard, MAX_ADDRESSES, MAX_HINTS, Source, babeld, bmx, mdns, olsr, shared_state, srv, umdns,
+    Heard, MAX_ADDRESSES, MAX_HINTS, Source, babeld, bmx, host, mdns, olsr, shared_state, srv, umdns,
 };
 use truca_core::id::NodeId;
 use truca_core::ubus::blobmsg;
@@ -73,6 +73,10 @@ pub fn discovery(data: &[u8]) {
         10 => blobmsg::read(data).ok().map(|table| shared_state::read(&table)),
         12 => Some(on_the_link(data)),
         _ => {
+            let question = host::question(0x1234, "guifi.example", host::Family::V4).unwrap_or_default();
+            if let Ok(found) = host::answer(&question, data) {
+                assert!(found.len() <= MAX_ADDRESSES);
+            }
             let question = srv::question(0x1234, "guifi.example").unwrap_or_default();
             if let Ok(targets) = srv::answer(&question, data) {
                 assert!(targets.len() <= srv::MAX_TARGETS && targets.is_sorted());

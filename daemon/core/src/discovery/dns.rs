@@ -1,4 +1,9 @@
-//! Names of DNS messages (RFC 1035 section 4.1.4), for [`super::srv`] and [`super::mdns`].
+//! Names and records of DNS messages (RFC 1035 section 4.1), for [`super::srv`], [`super::host`] and [`super::mdns`].
+
+use super::Bad;
+
+/// The longest answer over UDP without EDNS (RFC 1035 section 2.3.4).
+pub const MAX_ANSWER: usize = 512;
 
 /// Most bytes of a name (RFC 1035 section 2.3.4).
 pub(super) const MAX_NAME: usize = 255;
@@ -8,6 +13,59 @@ pub(super) const HEADER: usize = 12;
 pub(super) const IN: u16 = 1;
 /// A service at a host and a port (RFC 2782).
 pub(super) const SRV: u16 = 33;
+
+/// A question for records of this kind, of a name that is these names one after the other; `None` when it is no name.
+pub(super) fn question(id: u16, names: [&str; 2], kind: u16) -> Option<Vec<u8>> {
+    let mut message = Vec::with_capacity(64);
+    message.extend(id.to_be_bytes());
+    // recursion desired, one question
+    message.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    for label in names.flat_map(|name| name.trim_end_matches('.').split('.')) {
+        if label.is_empty() || label.len() > 63 || !label.bytes().all(is_name_byte) {
+            return None;
+        }
+        message.push(label.len() as u8);
+        message.extend(label.as_bytes());
+    }
+    message.push(0);
+    if message.len() > HEADER + MAX_NAME {
+        return None;
+    }
+    message.extend(kind.to_be_bytes());
+    message.extend(IN.to_be_bytes());
+    Some(message)
+}
+
+/// Reads the records of the answer to `question`, one after the other, until `take` says that one does not read.
+/// That there is no such name is an answer too: none.
+pub(super) fn answer(
+    question: &[u8],
+    message: &[u8],
+    take: &mut dyn FnMut(&Record) -> Option<()>,
+) -> Result<(), Bad> {
+    if message.len() > MAX_ANSWER {
+        return Err(Bad::Long);
+    }
+    let header = message.get(..HEADER).ok_or(Bad::Syntax)?;
+    let (flags, code) = (header[2], header[3] & 0x0f);
+    let echoed = message.get(HEADER..question.len()).ok_or(Bad::Foreign)?;
+    // a response to a query of ours: same id, same question (resolvers may change the case of letters)
+    let ours = header[..2] == question[..2] && echoed.eq_ignore_ascii_case(&question[HEADER..]);
+    if !ours || flags & 0xf8 != 0x80 || header[4..6] != [0, 1] || !matches!(code, 0 | 3) {
+        return Err(Bad::Foreign);
+    }
+    let truncated = flags & 2 != 0;
+    let mut at = question.len();
+    for _ in 0..u16::from_be_bytes([header[6], header[7]]) {
+        match record(message, &mut at).and_then(|record| take(&record)) {
+            Some(()) => {}
+            None if truncated => break,
+            None => return Err(Bad::Syntax),
+        }
+    }
+    Ok(())
+}
 
 /// A record of a message: its name, and where its data are.
 pub(super) struct Record {

@@ -2,7 +2,8 @@
 //!
 //! Each parser takes the bytes of one source and gives [`Hint`]s: [`bmx`] (files of bmx6 and bmx7), [`advert`]
 //! (what we publish there), [`babeld`] (its local socket), [`shared_state`] (LibreMesh), [`umdns`], [`olsr`]
-//! (olsrd's jsoninfo, OONF's olsrd2), [`srv`] (DNS). [`mdns`] speaks on the link. [`candidates`] merges them and says when to try which.
+//! (olsrd's jsoninfo, OONF's olsrd2), [`srv`] and [`host`] (DNS). [`mdns`] speaks on the link. [`candidates`] merges
+//! them and says when to try which.
 //!
 //! A hint is never more than an address to try. What a source says wrongly, in bad faith or half-written, costs
 //! an error or a counter; every parser says how much it takes at most. Nothing here knows what a node is called:
@@ -18,6 +19,7 @@ pub mod babeld;
 pub mod bmx;
 pub mod candidates;
 mod dns;
+pub mod host;
 mod json;
 pub mod mdns;
 pub mod olsr;

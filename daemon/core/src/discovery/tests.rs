@@ -446,6 +446,40 @@ fn forged_cut_and_looping_dns_answers_are_refused() {
 }
 
 #[test]
+fn a_host_has_the_addresses_that_dns_or_its_file_says() {
+    let question = host::question(0x1234, "casa.guifi.example.", host::Family::V4).unwrap();
+    assert_eq!(question[12..], *b"\x04casa\x05guifi\x07example\x00\x00\x01\x00\x01");
+    let mut answer = dns_answer(&question, &[]);
+    answer[7] = 4;
+    // another name for it, by which the addresses are found; one of each family, and one that is neither
+    answer.extend([0xc0, 12, 0, 5, 0, 1, 0, 0, 1, 0, 0, 4, 1, b'x', 0xc0, 17]);
+    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 10, 1, 2, 3]);
+    answer.extend([0xc0, 12, 0, 28, 0, 1, 0, 0, 1, 0, 0, 16]);
+    answer.extend("fd00::7".parse::<std::net::Ipv6Addr>().unwrap().octets());
+    answer.extend([0xc0, 12, 0, 1, 0, 3, 0, 0, 1, 0, 0, 4, 10, 9, 9, 9]);
+    let found = host::answer(&question, &answer).unwrap();
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.1.2.3", "fd00::7"]);
+    for length in 0..answer.len() {
+        assert!(host::answer(&question, &answer[..length]).is_err(), "{length}");
+    }
+    let mut short = dns_answer(&question, &[]);
+    short[7] = 1;
+    short.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 3, 10, 1, 2]);
+    assert_eq!(host::answer(&question, &short), Err(Bad::Syntax));
+    let mut crowd = dns_answer(&question, &[]);
+    crowd[7] = 9;
+    (0..9).for_each(|n| crowd.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 0, 0, 4, 10, 0, 0, n]));
+    assert_eq!(host::answer(&question, &crowd).unwrap().len(), MAX_ADDRESSES);
+    assert_eq!(host::question(1, "", host::Family::V6), None);
+
+    let file = "127.0.0.1 localhost\n# 10.0.0.9 casa\n10.0.0.1\tCasa casa.lan # not torre\nno.address casa\n";
+    let of = |name: &str| host::of_hosts(file, name);
+    assert_eq!(of("casa"), ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+    assert_eq!(of("CASA.lan."), of("casa"));
+    assert!(of("torre").is_empty() && of("no.address").is_empty());
+}
+
+#[test]
 fn what_comes_by_ubus_reads_like_what_is_printed() {
     use crate::ubus::blobmsg::{self, Value};
     let table = |json: &str| {

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::net::{UdpSocket, lookup_host};
+use tokio::net::UdpSocket;
 use tokio::time::{sleep, timeout};
+use truca_core::discovery::host::{self, Family};
 use truca_core::discovery::srv::{self, Target};
-use truca_core::discovery::{Heard, Hint, MAX_ADDRESSES};
+use truca_core::discovery::{Bad, Heard, Hint, MAX_ADDRESSES};
 
 use super::{Ear, jittered};
 
@@ -47,12 +48,46 @@ pub async fn listen(ear: Ear, domains: Vec<String>, servers: Vec<SocketAddr>) {
     }
 }
 
-/// Asks one server after the other.
+/// Asks one server after the other for the services of a domain.
 async fn look_up(domain: &str, servers: &[SocketAddr]) -> Result<Vec<Target>, String> {
+    let question = srv::question(random_id()?, domain).ok_or("it is no domain name")?;
+    ask_all(&question, servers, srv::answer).await
+}
+
+/// The addresses of a host: the file `hosts`, else the servers of `resolv.conf`.
+pub async fn addresses(host: &str) -> Result<Vec<IpAddr>, String> {
+    let file = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    let mut found = host::of_hosts(&file, host);
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let servers = system_servers();
+    for family in [Family::V4, Family::V6] {
+        let question = host::question(random_id()?, host, family).ok_or("it is no host name")?;
+        found.extend(ask_all(&question, &servers, host::answer).await?);
+    }
+    Ok(found)
+}
+
+/// Who does not see the question cannot answer it: the port is the system's choice, and this is random too.
+fn random_id() -> Result<u16, String> {
+    let mut id = [0; 2];
+    SystemRandom::new().fill(&mut id).map_err(|_| "no random numbers")?;
+    Ok(u16::from_be_bytes(id))
+}
+
+async fn ask_all<T>(
+    question: &[u8],
+    servers: &[SocketAddr],
+    read: fn(&[u8], &[u8]) -> Result<T, Bad>,
+) -> Result<T, String> {
     let mut why = String::from("there is no name server to ask");
     for server in servers.iter().take(MAX_SERVERS) {
-        match timeout(PATIENCE, ask(domain, *server)).await {
-            Ok(Ok(targets)) => return Ok(targets),
+        match timeout(PATIENCE, ask(question, *server)).await {
+            Ok(Ok(answer)) => match read(question, &answer) {
+                Ok(read) => return Ok(read),
+                Err(bad) => why = format!("{server}: {bad}"),
+            },
             Ok(Err(error)) => why = format!("{server}: {error}"),
             Err(_) => why = format!("{server} does not answer"),
         }
@@ -60,31 +95,31 @@ async fn look_up(domain: &str, servers: &[SocketAddr]) -> Result<Vec<Target>, St
     Err(why)
 }
 
-/// The port is the system's choice and the id random: who does not see the question cannot answer it.
-async fn ask(domain: &str, server: SocketAddr) -> Result<Vec<Target>, Box<dyn std::error::Error>> {
+/// What a server answers to the question.
+async fn ask(question: &[u8], server: SocketAddr) -> std::io::Result<Vec<u8>> {
     let any =
         if server.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;
-    let mut id = [0; 2];
-    SystemRandom::new().fill(&mut id).map_err(|_| "no random numbers")?;
-    let question = srv::question(u16::from_be_bytes(id), domain).ok_or("it is no domain name")?;
-    socket.send(&question).await?;
-    let mut answer = [0; srv::MAX_ANSWER + 1];
+    socket.send(question).await?;
+    let mut answer = vec![0; srv::MAX_ANSWER + 1];
     loop {
         let length = socket.recv(&mut answer).await?;
-        match srv::answer(&question, &answer[..length]) {
-            // somebody guesses: the true answer may still come
-            Err(truca_core::discovery::Bad::Foreign) if answer[..2] != question[..2] => {}
-            answer => return Ok(answer?),
+        // another id: somebody guesses, and the true answer may still come
+        if answer[..length].starts_with(&question[..2]) {
+            answer.truncate(length);
+            return Ok(answer);
         }
     }
 }
 
 async fn resolve(target: &Target, heard: &mut Heard) {
-    match lookup_host((target.host.as_str(), target.port)).await {
+    match addresses(&target.host).await {
         Ok(found) => heard.hints.extend(
-            found.take(MAX_ADDRESSES).map(|at| Hint { port: Some(at.port()), ..Hint::router(at.ip()) }),
+            found
+                .into_iter()
+                .take(MAX_ADDRESSES)
+                .map(|ip| Hint { port: Some(target.port), ..Hint::router(ip) }),
         ),
         Err(error) => {
             log::debug!("dns: {}: {error}", target.host);
