@@ -2,7 +2,7 @@
 
 use core::{fmt, str::FromStr};
 
-use data_encoding::BASE32_NOPAD;
+use base32ct::{Base32Unpadded, Encoding as _};
 use ring::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -25,25 +25,16 @@ impl fmt::Display for BadId {
 impl core::error::Error for BadId {}
 
 fn write_id(bytes: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut text = [0; 26];
-    BASE32_NOPAD.encode_mut(bytes, &mut text);
-    text.make_ascii_lowercase();
-    // base32 is ASCII
-    f.write_str(core::str::from_utf8(&text).unwrap_or_default())
+    // 26 characters are enough for 16 bytes
+    f.write_str(Base32Unpadded::encode(bytes, &mut [0; 26]).unwrap_or_default())
 }
 
 fn read_id(text: &str) -> Result<[u8; 16], BadId> {
-    if text.len() != 26 || text.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Err(BadId);
-    }
-    let mut upper = [0; 26];
-    upper.copy_from_slice(text.as_bytes());
-    upper.make_ascii_uppercase();
     let mut bytes = [0; 16];
-    match BASE32_NOPAD.decode_mut(&upper, &mut bytes) {
-        Ok(16) => Ok(bytes),
-        _ => Err(BadId),
-    }
+    let decoded = Base32Unpadded::decode(text, &mut bytes).is_ok_and(|decoded| decoded.len() == 16);
+    // one id has one text: two bits of the last character say nothing, and are zero
+    let again = decoded && Base32Unpadded::encode(&bytes, &mut [0; 26]) == Ok(text);
+    if again { Ok(bytes) } else { Err(BadId) }
 }
 
 macro_rules! id {

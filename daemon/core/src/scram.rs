@@ -4,7 +4,7 @@
 //! (PBKDF2) is the browser's, so that a check costs a router two HMACs, 0.06 ms. The messages travel as
 //! fields of both wires (`docs/protocol.md` section 5) and are put together here as RFC 5802 section 3 writes them.
 
-use data_encoding::BASE64;
+use base64ct::{Base64, Encoding as _};
 use ring::{digest, hmac};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,8 @@ impl Secret {
     pub fn auth_message(&self, of: &Exchange<'_>) -> String {
         let Exchange { address, at, key, client, server } = of;
         let binding = format!("p=truca-device,,{address}\n{at}\n{key}\n");
-        let (salt, binding) = (BASE64.encode(&self.salt.0), BASE64.encode(binding.as_bytes()));
+        let (salt, binding) =
+            (Base64::encode_string(&self.salt.0), Base64::encode_string(binding.as_bytes()));
         let iterations = self.iterations;
         format!(
             "n={address},r={client},r={client}{server},s={salt},i={iterations},c={binding},r={client}{server}"
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     fn bytes<const N: usize>(base64: &str) -> Bytes<N> {
-        Bytes(BASE64.decode(base64.as_bytes()).unwrap().try_into().unwrap())
+        Bytes(Base64::decode_vec(base64).unwrap().try_into().unwrap())
     }
 
     fn stretched(password: &str, salt: &Bytes<16>, iterations: u32) -> Bytes<32> {

@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
@@ -53,7 +54,10 @@ impl Keys for BenchKeys {
     fn point(&self) -> NodePoint {
         let mut point = [0; 65];
         let text = POINTS[usize::from(self.0 - 1)].as_bytes();
-        data_encoding::HEXLOWER.decode_mut(text, &mut point).expect("65 bytes of hexadecimal");
+        for (byte, digits) in point.iter_mut().zip(text.as_chunks::<2>().0) {
+            let value = |digit: u8| char::from(digit).to_digit(16).expect("hexadecimal") as u8;
+            *byte = value(digits[0]) << 4 | value(digits[1]);
+        }
         point
     }
 
@@ -303,7 +307,7 @@ pub(crate) fn sign_in_text(person: usize, device: u8, counter: u32) -> String {
     let home = id(OWN);
     let keys = BenchKeys(device);
     let name = ["nuria", "pep"][person];
-    let encode = |bytes: &[u8]| data_encoding::BASE64URL_NOPAD.encode(bytes);
+    let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
     let sign = |text: String| encode(&keys.sign(text.as_bytes()));
     let challenge = encode(&[7; 32]);
     let attach = |counter: u32, status: &str| {

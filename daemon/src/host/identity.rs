@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use data_encoding::BASE64;
+use base64ct::{Base64, Encoding as _};
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
@@ -193,7 +193,7 @@ fn load_or_create_certificate(
 fn pem(kind: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {kind}-----\n");
     for line in der.chunks(48) {
-        BASE64.encode_append(line, &mut text);
+        text.push_str(&Base64::encode_string(line));
         text.push('\n');
     }
     text.push_str(&format!("-----END {kind}-----\n"));

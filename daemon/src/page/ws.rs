@@ -9,8 +9,8 @@
 
 use std::{rc::Rc, time::Duration};
 
+use base64ct::{Base64, Encoding as _};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use futures_util::{SinkExt, StreamExt};
 use ring::digest;
 use tokio::time::{Instant, sleep, timeout};
@@ -89,7 +89,7 @@ pub(super) fn upgrade(
             .with("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"));
     }
     let key = request.websocket_key.unwrap_or_default();
-    if BASE64.decode(key.as_bytes()).map_or(0, |nonce| nonce.len()) != 16 {
+    if Base64::decode(key, &mut [0; 16]).map_or(0, <[u8]>::len) != 16 {
         return Err(Response::words(400, "The WebSocket's key is not one."));
     }
     // A page of another origin must not use this one's visitor. Browsers always say where a page is from.
@@ -110,7 +110,7 @@ fn accept_key(key: &str) -> String {
     let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
     context.update(key.as_bytes());
     context.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    BASE64.encode(context.finish().as_ref())
+    Base64::encode_string(context.finish().as_ref())
 }
 
 /// Pumps until either side closes. `early` is what came along with the request.

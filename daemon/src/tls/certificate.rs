@@ -6,7 +6,6 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
-use data_encoding::HEXUPPER;
 use ring::digest;
 use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -113,7 +112,9 @@ pub fn fingerprint(certificate: &[u8]) -> String {
         if !text.is_empty() {
             text.push(':');
         }
-        HEXUPPER.encode_append(&[*byte], &mut text);
+        for half in [byte >> 4, byte & 15] {
+            text.push(char::from(b"0123456789ABCDEF"[usize::from(half)]));
+        }
     }
     text
 }

@@ -15,13 +15,12 @@ pub(super) const IN: u16 = 1;
 pub(super) const SRV: u16 = 33;
 
 /// A question for records of this kind, of a name that is these names one after the other; `None` when it is no name.
-pub(super) fn question(id: u16, names: [&str; 2], kind: u16) -> Option<Vec<u8>> {
+pub(super) fn question(id: u16, names: &[&str], kind: u16) -> Option<Vec<u8>> {
     let mut message = Vec::with_capacity(64);
     message.extend(id.to_be_bytes());
     // recursion desired, one question
     message.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-    let names = names.into_iter().filter(|name| !name.is_empty());
-    for label in names.flat_map(|name| name.trim_end_matches('.').split('.')) {
+    for label in names.iter().flat_map(|name| name.trim_end_matches('.').split('.')) {
         if label.is_empty() || label.len() > 63 || !label.bytes().all(is_name_byte) {
             return None;
         }

@@ -19,7 +19,7 @@ pub enum Family {
 
 /// The question; `None` when the host is no name.
 pub fn question(id: u16, host: &str, family: Family) -> Option<Vec<u8>> {
-    dns::question(id, ["", host], family as u16)
+    dns::question(id, &[host], family as u16)
 }
 
 /// Reads the answer to `question`: the addresses, by whatever other names they were found (CNAME).

@@ -26,7 +26,7 @@ pub struct Target {
 
 /// The question; `None` when the domain is none.
 pub fn question(id: u16, domain: &str) -> Option<Vec<u8>> {
-    if domain.is_empty() { None } else { dns::question(id, [SERVICE, domain], SRV) }
+    dns::question(id, &[SERVICE, domain], SRV)
 }
 
 /// Reads the answer to `question`, best target first. That there is no such name is an answer too: no targets.

@@ -10,7 +10,7 @@
 
 use core::{fmt::Write as _, time::Duration};
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ring::hmac;
 
 use super::Client;
@@ -147,8 +147,14 @@ fn epoch(now: Time) -> u32 {
 /// 120 bits, as 20 characters.
 fn password(secret: &hmac::Key, user: &[u8]) -> [u8; 20] {
     let mut text = [0; 20];
-    BASE64URL_NOPAD.encode_mut(&hmac::sign(secret, user).as_ref()[..15], &mut text);
+    write(&hmac::sign(secret, user).as_ref()[..15], &mut text);
     text
+}
+
+/// base64url into just as many characters as it takes.
+fn write(bytes: &[u8], text: &mut [u8]) {
+    let written = Base64UrlUnpadded::encode(bytes, text).map_or(0, str::len);
+    debug_assert_eq!(written, bytes.len().div_ceil(3) * 4);
 }
 
 /// Makes and checks nonces.
@@ -168,7 +174,7 @@ impl Nonces {
     /// Whether this is a nonce that we made for this client, less than [`NONCE_LIFE`] ago.
     pub(super) fn check(&self, now: Time, client: &Client, nonce: &[u8]) -> bool {
         let mut raw = [0; 12];
-        if nonce.len() != NONCE || BASE64URL_NOPAD.decode_mut(nonce, &mut raw).is_err() {
+        if nonce.len() != NONCE || Base64UrlUnpadded::decode(nonce, &mut raw).is_err() {
             return false;
         }
         let made = u32::from_be_bytes([0, raw[0], raw[1], raw[2]]);
@@ -186,7 +192,7 @@ impl Nonces {
         raw[..3].copy_from_slice(&second[1..]);
         raw[3..].copy_from_slice(&context.sign().as_ref()[..9]);
         let mut text = [0; NONCE];
-        BASE64URL_NOPAD.encode_mut(&raw, &mut text);
+        write(&raw, &mut text);
         text
     }
 }

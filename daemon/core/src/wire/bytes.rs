@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// `N` bytes.
@@ -31,13 +31,13 @@ impl<const N: usize> Bytes<N> {
 
 /// Once for all lengths.
 fn decode(text: &str, bytes: &mut [u8]) -> bool {
-    BASE64URL_NOPAD.decode_len(text.len()) == Ok(bytes.len())
-        && BASE64URL_NOPAD.decode_mut(text.as_bytes(), bytes).is_ok()
+    let length = bytes.len();
+    Base64UrlUnpadded::decode(text, bytes).is_ok_and(|decoded| decoded.len() == length)
 }
 
 impl<const N: usize> fmt::Display for Bytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64URL_NOPAD.encode(&self.0))
+        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
     }
 }
 
@@ -50,7 +50,7 @@ impl<const N: usize> fmt::Debug for Bytes<N> {
 impl<const N: usize> Serialize for Bytes<N> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            serializer.serialize_str(&BASE64URL_NOPAD.encode(&self.0))
+            serializer.serialize_str(&Base64UrlUnpadded::encode_string(&self.0))
         } else {
             serializer.serialize_bytes(&self.0)
         }

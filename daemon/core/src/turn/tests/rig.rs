@@ -114,7 +114,7 @@ impl Rig {
         let answer = talker.request(self, method::ALLOCATE, transport).unwrap();
         assert_eq!(answer.error(), None);
         let relayed = answer.address(attribute::XOR_RELAYED_ADDRESS).unwrap();
-        let relay = self.server.clients[&talker.client];
+        let relay = *self.server.clients.get(&talker.client).unwrap();
         (talker, relay, relayed)
     }
 }
