@@ -4,7 +4,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 /// In the place of musl's, for std, which names the threads that it starts. What they are is of no use to anybody:
-/// they look up names and write one file.
+/// they write one file and read those of bmx6.
 #[allow(unsafe_code)] // a name that the linker knows
 #[unsafe(no_mangle)]
 extern "C" fn pthread_setname_np(_thread: *mut c_void, _name: *const c_char) -> c_int {
