@@ -15,10 +15,12 @@ said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 status=0
 ZIG_VERBOSE_LINK=1 "$CROSS_PYTHON" "$@" 2>"$said" || status=$?
-grep -v '^ld\.lld ' "$said" >&2 || true
+grep -vE '^(ld\.lld|ar) ' "$said" >&2 || true
 [ "$status" = 0 ] || exit "$status"
-# No program was linked, or not by this linker. zig quotes nothing: where a path has a space its own result stays
-line=$(grep -m 1 "^ld\.lld .*/crt1\.o " "$said") || exit 0
+# No program was linked, or not by this linker: zig's own parts are, at their first use, with -r. It quotes nothing:
+# where a path has a space its own result stays
+line=$(grep '^ld\.lld .*/crt1\.o ' "$said" | grep -v ' -r ' | tail -n 1) || exit 0
+[ -n "$line" ] || exit 0
 read -ra words <<<"${line#ld.lld }"
 for word in "${words[@]}"; do
   case $word in /*) [ -e "$word" ] || exit 0 ;; esac
