@@ -146,14 +146,14 @@ cross_cargo() {
   flags=$(cross_flags "$target")
   shift 2
   if [ "${CROSS_UNWIND:-no}" = yes ]; then
-    std=std,panic_unwind features=panic-unwind c_flags= relink=no
+    std=std,panic_unwind features=panic-unwind c_flags='' relink=no
   fi
   env PATH="$cross_venv/bin:/usr/bin:$PATH" RUSTC=/usr/bin/rustc CARGO=/usr/bin/cargo RUSTC_BOOTSTRAP=1 \
     RUSTFLAGS="$flags" CFLAGS="$c_flags" \
     CARGO_TARGET_DIR="$cross_out" CARGO_BUILD_BUILD_DIR="$cross_build" \
     CARGO_PROFILE_OPENWRT_STRIP=false CARGO_PROFILE_OPENWRT_DEBUG=line-tables-only \
     ZIG_GLOBAL_CACHE_DIR="$cross_cache/zig" CARGO_ZIGBUILD_CACHE_DIR="$(realpath -m "$cross_out/zigbuild")" \
-    CARGO_ZIGBUILD_PYTHON_PATH="$PWD/cross/zig.sh" CROSS_PYTHON="$cross_venv/bin/python3" CROSS_RELINK=$relink \
+    CARGO_ZIGBUILD_PYTHON_PATH="$PWD/cross/zig.sh" CROSS_PYTHON="$cross_venv/bin/python3" CROSS_RELINK="$relink" \
     "$cross_venv/bin/cargo-zigbuild" "$command" --locked --target "$target" \
     -Zbuild-std="$std" -Zbuild-std-features="$features" -Zchecksum-freshness "$@"
 }
