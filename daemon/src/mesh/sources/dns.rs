@@ -62,11 +62,16 @@ pub async fn addresses(host: &str) -> Result<Vec<IpAddr>, String> {
         return Ok(found);
     }
     let servers = system_servers();
+    let mut failed = None;
     for family in [Family::V4, Family::V6] {
         let question = host::question(random_id()?, host, family).ok_or("it is no host name")?;
-        found.extend(ask_all(&question, &servers, host::answer).await?);
+        // a server that fails at one family may have answered for the other
+        match ask_all(&question, &servers, host::answer).await {
+            Ok(more) => found.extend(more),
+            Err(why) => failed = Some(why),
+        }
     }
-    Ok(found)
+    failed.filter(|_| found.is_empty()).map_or(Ok(found), Err)
 }
 
 /// Who does not see the question cannot answer it: the port is the system's choice, and this is random too.
