@@ -39,7 +39,7 @@ struct World {
 
 /// Steps of a kind, two bytes of length, and so many bytes: 0 and 1 a packet of a client, as it is; 2 and 3 a
 /// request (method, then attributes: kind, length, value) that is signed as it should be; 4 a datagram of a peer
-/// (relay, port, data); 5 a stream; 6 time passes.
+/// (relay, port, data); 5 a stream; 6 time passes, and the secret changes when it is due.
 pub fn turn(mut data: &[u8]) {
     let prefix = |text: &str| text.parse().expect("a prefix");
     let settings = Settings {
@@ -85,6 +85,10 @@ impl World {
             _ => {
                 let seconds = said.iter().take(2).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
                 self.now += Duration::from_secs(seconds);
+                if self.now >= self.secrets.rotates_at() {
+                    self.secrets.rotate(self.now, &[said[0]; 32]);
+                    self.server.set_secrets(self.secrets.clone());
+                }
                 self.server.handle_timeout(self.now);
                 self.close();
                 assert!(self.server.poll_timeout().is_none_or(|at| at > self.now));
