@@ -28,6 +28,7 @@ use crate::{
     page::{
         http,
         site::{Door, Site, Visit},
+        ws::Upgraded,
     },
     tls::{Accepted, Stream, Tls},
 };
@@ -197,28 +198,35 @@ pub async fn tls(listener: TcpListener, shared: Rc<Shared>) {
     loop {
         let (socket, remote) = accept(&listener, &mut pause).await;
         let Some(seat) = take_seat(&shared, remote, true) else { continue };
-        let shared = shared.clone();
         crate::task::spawn(async move {
-            // Boxed, so that a page that stays for a day does not carry the room for its handshake.
-            if let Some((accepted, local, seat)) = Box::pin(shake_hands(socket, seat)).await {
-                match accepted {
-                    Accepted::Page(mut stream) => match first_byte(&mut stream).await {
-                        // RFC 8489 section 5: the first two bits of STUN are zeros, and a request's next six too
-                        Some(0) => stream::serve(stream, remote, shared.ice.clone()).await,
-                        Some(_) => {
-                            let visit = Visit { remote, local, door: Door::Https };
-                            http::serve(stream, visit, shared.site.clone()).await;
-                        }
-                        None => stream.close_gently().await,
-                    },
-                    Accepted::Link(stream, point) => {
-                        link::serve(stream, point, remote, false, shared.links.clone()).await;
-                    }
-                }
+            // Boxed, so that a page that stays for a day carries neither the room for its handshake nor for its requests.
+            if let Some((socket, seat)) = Box::pin(enter(socket, remote, seat)).await {
+                socket.run().await;
                 drop(seat);
             }
         });
     }
+}
+
+/// From the handshake until the connection ends, or until it is a page's WebSocket.
+async fn enter(socket: TcpStream, remote: SocketAddr, seat: Seat) -> Option<(Upgraded, Seat)> {
+    let shared = seat.shared.clone();
+    let (accepted, local, seat) = Box::pin(shake_hands(socket, seat)).await?;
+    match accepted {
+        Accepted::Page(mut stream) => match first_byte(&mut stream).await {
+            // RFC 8489 section 5: the first two bits of STUN are zeros, and a request's next six too
+            Some(0) => stream::serve(stream, remote, shared.ice.clone()).await,
+            Some(_) => {
+                let visit = Visit { remote, local, door: Door::Https };
+                return http::serve(stream, visit, shared.site.clone()).await.map(|socket| (socket, seat));
+            }
+            None => stream.close_gently().await,
+        },
+        Accepted::Link(stream, point) => {
+            link::serve(stream, point, remote, false, shared.links.clone()).await
+        }
+    }
+    None
 }
 
 /// Serves the plain port: the page itself when only this machine reaches it (`loopback`), otherwise the way to it.
@@ -232,7 +240,10 @@ pub async fn plain(listener: TcpListener, loopback: bool, shared: Rc<Shared>) {
         let Ok(local) = prepare(&socket) else { continue };
         let site = shared.site.clone();
         crate::task::spawn(async move {
-            http::serve(Stream::Plain(socket), Visit { remote, local, door }, site).await;
+            let requests = http::serve(Stream::Plain(socket), Visit { remote, local, door }, site);
+            if let Some(socket) = Box::pin(requests).await {
+                socket.run().await;
+            }
             drop(seat);
         });
     }

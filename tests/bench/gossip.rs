@@ -36,6 +36,9 @@ const RULES: &str =
 
 /// How long a mesh may take to find itself, or to hear of something.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a mesh that is complete goes on telling of its own start, before bytes are counted: news is passed on for
+/// some seconds by everybody, and Serf exchanges all state once in 30 s.
+const SETTLE: Duration = Duration::from_secs(35);
 /// How long bytes are counted: longer than the periods of both, 30 s for Serf's exchange of all state, and 60 s after
 /// which a link of ours that is not needed closes.
 const QUIET: Duration = Duration::from_secs(90);
@@ -109,6 +112,7 @@ fn sent() -> Result<[f64; 2]> {
 
 /// Bytes a second of each of `count` processes, over UDP and TCP.
 fn quiet(count: usize) -> Result<[f64; 2]> {
+    sleep(SETTLE);
     let (before, from) = (sent()?, Instant::now());
     sleep(QUIET);
     let (after, took) = (sent()?, from.elapsed().as_secs_f64());

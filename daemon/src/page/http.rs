@@ -17,7 +17,7 @@ use super::{
     request::Request,
     respond::Response,
     site::{Door, Site, Visit},
-    ws,
+    ws::{self, Upgraded},
 };
 use crate::tls::Stream;
 
@@ -37,11 +37,14 @@ const MAX_REQUESTS: u32 = 100;
 const CHUNK: usize = 16 * 1024;
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Serves one connection until it ends.
-pub async fn serve(mut stream: Stream, visit: Visit, site: Rc<Site>) {
+/// Serves one connection until it ends, or until it is a WebSocket.
+pub async fn serve(mut stream: Stream, visit: Visit, site: Rc<Site>) -> Option<Upgraded> {
     match serve_requests(&mut stream, &visit, &site).await {
-        Some((seat, early)) => ws::run(stream, early, visit, seat).await,
-        None => stream.close_gently().await,
+        Some((seat, early)) => Some(Upgraded { stream, early, visit, seat }),
+        None => {
+            stream.close_gently().await;
+            None
+        }
     }
 }
 
@@ -72,6 +75,8 @@ async fn serve_requests(stream: &mut Stream, visit: &Visit, site: &Rc<Site>) -> 
                      Sec-WebSocket-Accept: {accept}\r\n\r\n"
                 );
                 write(stream, head.as_bytes()).await.ok()?;
+                // it becomes the socket's buffer, which stays
+                buffer.shrink_to_fit();
                 return Some((seat, buffer));
             }
             Answer::Response { response, keep_alive, only_head } => {

@@ -45,8 +45,10 @@ pub const MAX_MESSAGE: usize = 65_536;
 /// WebSockets at once.
 pub const MAX_SOCKETS: u32 = 512;
 
-/// Largest frame that we write.
-const PIECE: usize = 2048;
+/// Largest frame that we write, and what is read at once. Somewhat less than a power of two, since musl's allocator
+/// needs some bytes of each page: of 1,024 only three fit into one.
+const PIECE: usize = 2000;
+const READ: usize = 1000;
 
 /// We ask whether the page is still there, and give up when nothing has come for so long.
 const PING: Duration = Duration::from_secs(20);
@@ -113,36 +115,50 @@ fn accept_key(key: &str) -> String {
     Base64::encode_string(context.finish().as_ref())
 }
 
-/// Pumps until either side closes. `early` is what came along with the request.
-pub(super) async fn run(stream: Stream, early: Vec<u8>, visit: Visit, seat: Seat) {
-    let site = &seat.0;
-    site.last.set(site.last.get().wrapping_add(1));
-    let page = PageId(site.last.get());
-    let (out, queue) = outbox::open(&site.waiting);
-    let opened = Event::PageOpened { page, remote: visit.remote, local: visit.local, out };
-    // An error means that the node is gone, and the process with it.
-    if site.events.send(opened).await.is_err() {
-        return;
+/// A connection that has become a WebSocket.
+#[derive(Debug)]
+pub struct Upgraded {
+    pub(super) stream: Stream,
+    /// What came along with the request.
+    pub(super) early: Vec<u8>,
+    pub(super) visit: Visit,
+    pub(super) seat: Seat,
+}
+
+impl Upgraded {
+    /// Pumps until either side closes.
+    pub async fn run(self) {
+        let Self { stream, early, visit, seat } = self;
+        let site = &seat.0;
+        site.last.set(site.last.get().wrapping_add(1));
+        let page = PageId(site.last.get());
+        let (out, queue) = outbox::open(&site.waiting);
+        let opened = Event::PageOpened { page, remote: visit.remote, local: visit.local, out };
+        // An error means that the node is gone, and the process with it.
+        if site.events.send(opened).await.is_err() {
+            return;
+        }
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ)
+            .write_buffer_size(0)
+            .max_write_buffer_size(8 * PIECE)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let mut socket =
+            WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config)).await;
+        let mut left = false;
+        let cut_off = queue.cut_off();
+        let code = tokio::select! {
+            code = pump(&mut socket, queue, page, site, &mut left) => code,
+            () = cut_off => Some(CloseCode::Again),
+        };
+        let _ = site.events.send(Event::PageClosed { page, left }).await;
+        if let Some(code) = code {
+            let frame = CloseFrame { code, reason: "".into() };
+            let _ = timeout(Duration::from_secs(2), socket.close(Some(frame))).await;
+        }
+        socket.into_inner().close_gently().await;
     }
-    let config = WebSocketConfig::default()
-        .read_buffer_size(2048)
-        .write_buffer_size(0)
-        .max_write_buffer_size(8 * PIECE)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
-    let mut socket = WebSocketStream::from_partially_read(stream, early, Role::Server, Some(config)).await;
-    let mut left = false;
-    let cut_off = queue.cut_off();
-    let code = tokio::select! {
-        code = pump(&mut socket, queue, page, site, &mut left) => code,
-        () = cut_off => Some(CloseCode::Again),
-    };
-    let _ = site.events.send(Event::PageClosed { page, left }).await;
-    if let Some(code) = code {
-        let frame = CloseFrame { code, reason: "".into() };
-        let _ = timeout(Duration::from_secs(2), socket.close(Some(frame))).await;
-    }
-    socket.into_inner().close_gently().await;
 }
 
 /// Ends with the code to close with, or `None` when there is nobody to tell.

@@ -26,7 +26,12 @@ fn visit(door: Door) -> (DuplexStream, mpsc::Receiver<Event>, Rc<Site>) {
     let (wire, ours) = duplex(4096);
     let address = "10.1.1.1:8443".parse().unwrap();
     let visit = Visit { remote: address, local: address, door };
-    spawn_local(serve(Stream::Memory(ours), visit, site.clone()));
+    let requests = serve(Stream::Memory(ours), visit, site.clone());
+    spawn_local(async move {
+        if let Some(socket) = requests.await {
+            socket.run().await;
+        }
+    });
     (wire, events, site)
 }
 
