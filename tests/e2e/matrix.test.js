@@ -143,7 +143,7 @@ mesh('unique local addresses beside the masquerade', 'nat', { name: 'matrix-v6',
 });
 
 mesh('a router on the way that masquerades what crosses it', 'nat', { name: 'matrix-transit', firewall: [{ MASQALL: '1' }, ['n2']] }, ['Anna', 'Biel', 'Carla'], (scene, { people }) => {
-  scene('translated twice', () => matrix.row('transit', 'masquerade, and once more by a router on the way', [people[0], people[2]], null));
+  scene('translated twice', () => matrix.row('transit', 'masquerade, and once more by a router on the way', [people[0], people[2]], 'direct'));
 });
 
 mesh('the same address on both clients', 'nat', { name: 'matrix-same', switches: { SAMEIP: '1' } }, ['Anna', 'Biel'], (scene, { people }) => {

@@ -237,6 +237,28 @@ describe('three routers in a line, routed', () => {
     await lab.node(3).start();
     await anna.sees(carla, true, 45_000);
   });
+
+  scene('a mesh that falls apart goes on in both halves, and is one again within 30 seconds', async () => {
+    const west = lab.node(2);
+    let eva;
+    await west.cutMesh();
+    try {
+      await both(anna, biel, (person) => person.sees(carla, false));
+      await carla.sees(anna, false);
+      await connect(anna, biel);
+      await hangUp(anna, biel);
+      eva = await (await Person.at(browsers[2], lab.node(3), 'Eva')).signIn();
+      await connect(carla, eva);
+      await hangUp(carla, eva);
+      assert.equal(await anna.row(eva).count(), 0, 'who came over there is not known here yet');
+    } finally {
+      await west.mendMesh();
+    }
+    await Promise.all([anna.sees(carla), biel.sees(eva), carla.sees(anna)]);
+    await connect(anna, eva);
+    await hangUp(anna, eva);
+    await eva.leaves();
+  });
 });
 
 /** SHA-256 of the certificate that a client really meets, as plain hexadecimal. */

@@ -133,7 +133,7 @@ export class Lab {
   /** After a failed scenario: every daemon runs, every wire is whole. */
   async recover() {
     for (const node of this.nodes) {
-      await node.mendPages().catch(() => {}); // most are not cut
+      await Promise.allSettled([node.mendPages(), node.mendMesh()]); // most are not cut
       if (node.process.gone) await node.start();
     }
   }
@@ -253,6 +253,20 @@ class Node {
 
   async mendPages() {
     await inside(this.name, 'nft', 'delete table inet cut');
+  }
+
+  /** The mesh falls apart on this node's eastern side: nothing goes there or comes from there, and nobody is told. */
+  async cutMesh() {
+    await inside(this.name, 'nft', `
+      table inet apart {
+        chain in { type filter hook input priority -10; policy accept; iifname "mesh1" drop; }
+        chain out { type filter hook output priority -10; policy accept; oifname "mesh1" drop; }
+        chain across { type filter hook forward priority -10; policy accept; iifname "mesh1" drop; oifname "mesh1" drop; }
+      }`);
+  }
+
+  async mendMesh() {
+    await inside(this.name, 'nft', 'delete table inet apart');
   }
 
   /** `open` or `close`: what the package's scripts do to the firewall of a router without fw3 and fw4. */
