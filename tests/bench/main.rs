@@ -9,6 +9,7 @@
 
 mod allocations;
 mod gossip;
+mod join;
 mod mips;
 mod process;
 mod relay;
@@ -180,7 +181,18 @@ async fn main() -> Result {
                 report.add(INSTRUCTIONS, "page_load", costs.page_load);
                 report.add(INSTRUCTIONS, "sign_in", costs.sign_in);
                 report.add(INSTRUCTIONS, "relay_message", costs.relay_message);
-                report.add(INSTRUCTIONS, "join_city", costs.join_city);
+                let stand_in = match &openwrt {
+                    Some(program) => join::instructions(program).await,
+                    None => Ok(None),
+                };
+                match stand_in {
+                    Ok(Some(x86)) => {
+                        let more = costs.relay_message / x86.relay_message;
+                        report.add(INSTRUCTIONS, "join_city", x86.join_city * more);
+                    }
+                    Ok(None) => {}
+                    Err(why) => wrong.push(format!("join: {why}")),
+                }
             }
             // what has been measured before is kept
             Err(why) => wrong.push(format!("mips: {why}")),

@@ -10,7 +10,6 @@ use std::{
     env,
     fs::File,
     io::{BufRead, BufReader},
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -18,7 +17,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::json;
@@ -32,9 +31,10 @@ use truca_tests::{
     Result,
     daemon::{Daemon, Options},
     page::{self, Page},
-    world::{self, City},
 };
-use trucad::{node::state::Saved, page::assets::ASSETS};
+use trucad::page::assets::ASSETS;
+
+use crate::relay::TEXT;
 
 /// The emulator of a 24Kc, the core of mips_24kc.
 const QEMU: &str = "qemu-mips-static";
@@ -42,14 +42,8 @@ const QEMU: &str = "qemu-mips-static";
 /// Nothing has run for so long: what was asked for is done.
 const REST: Duration = Duration::from_millis(500);
 
-/// How long the emulator may take for a city.
-const PATIENCE: Duration = Duration::from_secs(300);
-
 /// Messages in one go: a page may leave 64 unconfirmed.
 const MESSAGES: u64 = 32;
-
-/// What is said, as in the relay benchmark.
-const TEXT: &str = "Bon dia! Ens veiem a la plaça a les set?";
 
 /// Instructions for each thing that a visitor does.
 pub(crate) struct Costs {
@@ -61,19 +55,10 @@ pub(crate) struct Costs {
     pub(crate) sign_in: f64,
     /// One chat message from one page to another, with its answer.
     pub(crate) relay_message: f64,
-    /// A new node that takes over the records of a city from its first neighbour, without the signatures that it
-    /// checks meanwhile: how many that is depends on how long the emulator takes, and the simulation tells.
-    pub(crate) join_city: f64,
 }
 
-/// The city that the issue names: 1,000 nodes, 10,000 people, 3,000 of them attached.
-const CITY: City = City { homes: 1_000, people: 10_000, attached: 3_000 };
-
-/// Checking an ECDSA P-256 signature by ring 0.17.14 on a 24Kc (counted in the same way, two runs apart).
-const VERIFY: f64 = 9_650_000.0;
-
 /// Starts the daemon `program`, built for mips, with what counts its instructions.
-fn emulated(program: &Path, peers: Vec<SocketAddr>) -> Result<(Daemon, Counter)> {
+fn emulated(program: &Path) -> Result<(Daemon, Counter)> {
     let trace = env::temp_dir().join(format!("truca-trace-{}", std::process::id()));
     if !Command::new("mkfifo").arg(&trace).status()?.success() {
         return Err(format!("mkfifo {} failed", trace.display()).into());
@@ -82,41 +67,15 @@ fn emulated(program: &Path, peers: Vec<SocketAddr>) -> Result<(Daemon, Counter)>
     let mut runner: Vec<String> =
         [QEMU, "-cpu", "24Kc", "-d", "nochain,exec,in_asm", "-D"].map(Into::into).into();
     runner.push(trace.to_string_lossy().into_owned());
-    let node = Daemon::start(Options { program: Some(program.into()), runner, peers, ..Options::default() });
+    let node = Daemon::start(Options { program: Some(program.into()), runner, ..Options::default() });
     // Both ends are open now, or never will be
     std::fs::remove_file(&trace)?;
     Ok((node?, counter))
 }
 
-/// What a router needs to take over a city of which its neighbour, a daemon of this machine, has all records.
-async fn join(program: &Path) -> Result<f64> {
-    let mut neighbour = Daemon::start(Options { name: "torre".into(), ..Options::default() })?;
-    neighbour.stop()?;
-    let saved = Saved { accounts: world::records(81, CITY), ..Saved::default() };
-    std::fs::write(neighbour.state().join("state"), saved.encode())?;
-    neighbour.restart()?;
-    let all = neighbour.ctl("status")?["records"].clone();
-    let (node, counter) = emulated(program, vec![neighbour.page()])?;
-    let end = Instant::now() + PATIENCE;
-    loop {
-        // an emulated router that works does not always answer in time
-        let status = node.ctl("status").unwrap_or_default();
-        let ran = counter.0.load(Ordering::Relaxed) as f64;
-        // its own record is one more, and the neighbour has that too by then
-        if status["records"].as_u64() > all.as_u64() {
-            let checked = status["counters"]["directory"]["checked"].as_f64();
-            return Ok(ran - checked.ok_or("status counts no checks")? * VERIFY);
-        }
-        if Instant::now() > end {
-            return Err(format!("a city takes longer than {PATIENCE:?} in the emulator: {status}").into());
-        }
-        sleep(REST).await;
-    }
-}
-
 /// Counts them with the daemon `program` built for mips.
 pub(crate) async fn instructions(program: &Path) -> Result<Costs> {
-    let (node, counter) = emulated(program, Vec::new())?;
+    let (node, counter) = emulated(program)?;
 
     // The first of everything touches what is made once
     for _ in 0..2 {
@@ -157,9 +116,7 @@ pub(crate) async fn instructions(program: &Path) -> Result<Costs> {
         relay_message = counter.since(&mut from).await / MESSAGES as f64;
         pep.confirm().await?;
     }
-    drop(node);
-    let join_city = join(program).await?;
-    Ok(Costs { handshake, page_load, sign_in, relay_message, join_city })
+    Ok(Costs { handshake, page_load, sign_in, relay_message })
 }
 
 async fn connect(node: &Daemon) -> Result<TlsStream<TcpStream>> {

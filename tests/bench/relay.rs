@@ -24,7 +24,7 @@ const WINDOW: usize = 32;
 const WARM: u32 = 4;
 
 /// What is said. The bare relay carries the same bytes as the daemon.
-const TEXT: &str = "Bon dia! Ens veiem a la plaça a les set?";
+pub(crate) const TEXT: &str = "Bon dia! Ens veiem a la plaça a les set?";
 
 /// CPU seconds for each 100,000 messages between two pages in a call.
 pub(crate) async fn trucad_cpu(node: SocketAddr, pid: u32, messages: usize) -> Result<f64> {
