@@ -223,7 +223,7 @@ async fn enter(socket: TcpStream, remote: SocketAddr, seat: Seat) -> Option<(Upg
             None => stream.close_gently().await,
         },
         Accepted::Link(stream, point) => {
-            link::serve(stream, point, remote, false, shared.links.clone()).await
+            link::serve(stream, point, remote, false, shared.links.clone()).await;
         }
     }
     None
