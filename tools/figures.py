@@ -103,7 +103,7 @@ class Figures:
 
     def mips(self):
         rows = []
-        for what, words in (("handshake", "a TLS 1.3 handshake of a browser"), ("page_load", "a page load: handshake and all files"),
+        for what, words in (("handshake", "a TLS 1.3 handshake of a browser"), ("page_load", "a page load: all files, over a connection that is there"),
                             ("sign_in", "a sign-in: two signatures of the device, one of the account, and news of it"),
                             ("relay_message", "a message passed on between two pages of one router")):
             line = self.bench("mips", "instructions", what)
