@@ -2,7 +2,7 @@
 //!
 //! An emulator that logs what runs is too slow for it: the signatures that a new node checks in the background come
 //! faster than it gets through them. So the router's program for x86_64 does it under callgrind, which counts some
-//! hundred million instructions a second, and a message of a call is counted there too: how much more instructions
+//! hundred million instructions a second, and a message of a call is counted there too: how many more instructions
 //! that takes on mips ([`crate::mips`]) says how much more the rest does. Signatures are left out of this, since they
 //! are counted by themselves, and on mips.
 
@@ -13,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
 use tokio::time::{Instant, sleep};
 use truca_tests::{
     Result,
@@ -23,7 +22,7 @@ use truca_tests::{
 };
 use trucad::node::state::Saved;
 
-use crate::{NO_RATE, relay::TEXT};
+use crate::{NO_RATE, relay};
 
 /// What counts.
 const VALGRIND: &str = "valgrind";
@@ -38,10 +37,9 @@ const CHECKS: f64 = 40.0;
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Messages in one go, as many as a page may leave unconfirmed with room to spare, and how often.
-const MESSAGES: u32 = 32;
-const FEW: u32 = 2;
-const MANY: u32 = 22;
+/// How many windows of messages: the difference is what counts.
+const FEW: usize = 2;
+const MANY: usize = 22;
 
 /// Instructions of x86_64.
 pub(crate) struct Costs {
@@ -67,7 +65,7 @@ pub(crate) async fn instructions(program: &Path) -> Result<Option<Costs>> {
     let (few, many) = (talk(program, FEW).await?, talk(program, MANY).await?);
     Ok(Some(Costs {
         join_city: joined - alone - checked * check,
-        relay_message: (many - few) / f64::from((MANY - FEW) * MESSAGES),
+        relay_message: (many - few) / ((MANY - FEW) * relay::WINDOW) as f64,
     }))
 }
 
@@ -99,18 +97,12 @@ async fn join(program: &Path, accounts: Vec<Vec<u8>>, checks: f64) -> Result<(f6
 }
 
 /// Two pages of one daemon write to each other so often.
-async fn talk(program: &Path, times: u32) -> Result<f64> {
+async fn talk(program: &Path, times: usize) -> Result<f64> {
     let counted = Counted::start(program, Options::default())?;
     let at = counted.node.page();
     let (mut anna, mut pep, call) = page::talking(at, at).await?;
     for _ in 0..times {
-        for _ in 0..MESSAGES {
-            anna.post("message", json!({ "call": call, "text": TEXT })).await?;
-        }
-        for _ in 0..MESSAGES {
-            pep.event("message").await?;
-            anna.event("ok").await?;
-        }
+        relay::chat(&mut anna, &mut pep, &call).await?;
         pep.confirm().await?;
     }
     drop((anna, pep));

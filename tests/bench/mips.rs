@@ -20,7 +20,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -34,16 +33,13 @@ use truca_tests::{
 };
 use trucad::page::assets::ASSETS;
 
-use crate::relay::TEXT;
+use crate::relay;
 
 /// The emulator of a 24Kc, the core of mips_24kc.
 const QEMU: &str = "qemu-mips-static";
 
 /// Nothing has run for so long: what was asked for is done.
 const REST: Duration = Duration::from_millis(500);
-
-/// Messages in one go: a page may leave 64 unconfirmed.
-const MESSAGES: u64 = 32;
 
 /// Instructions for each thing that a visitor does.
 pub(crate) struct Costs {
@@ -105,15 +101,9 @@ pub(crate) async fn instructions(program: &Path) -> Result<Costs> {
     let mut relay_message = 0.0;
     for _ in 0..2 {
         counter.since(&mut from).await;
-        for _ in 0..MESSAGES {
-            anna.post("message", json!({ "call": call, "text": TEXT })).await?;
-        }
-        for _ in 0..MESSAGES {
-            pep.event("message").await?;
-            anna.event("ok").await?;
-        }
+        relay::chat(&mut anna, &mut pep, &call).await?;
         // Without the confirmation, which is one for many messages
-        relay_message = counter.since(&mut from).await / MESSAGES as f64;
+        relay_message = counter.since(&mut from).await / relay::WINDOW as f64;
         pep.confirm().await?;
     }
     Ok(Costs { handshake, page_load, sign_in, relay_message })

@@ -18,13 +18,13 @@ use truca_tests::{
 use crate::process;
 
 /// Messages under way at once: a page may leave 64 unconfirmed.
-const WINDOW: usize = 32;
+pub(crate) const WINDOW: usize = 32;
 
 /// Clients that are there before memory is looked at: the first ones touch code and fill pools.
 const WARM: u32 = 4;
 
 /// What is said. The bare relay carries the same bytes as the daemon.
-pub(crate) const TEXT: &str = "Bon dia! Ens veiem a la plaça a les set?";
+const TEXT: &str = "Bon dia! Ens veiem a la plaça a les set?";
 
 /// CPU seconds for each 100,000 messages between two pages in a call.
 pub(crate) async fn trucad_cpu(node: SocketAddr, pid: u32, messages: usize) -> Result<f64> {
@@ -34,15 +34,21 @@ pub(crate) async fn trucad_cpu(node: SocketAddr, pid: u32, messages: usize) -> R
         if batch == 1 {
             from = process::cpu_seconds(pid)?; // the first batch warmed up
         }
-        for _ in 0..WINDOW {
-            anna.post("message", json!({ "call": call, "text": TEXT })).await?;
-        }
-        for _ in 0..WINDOW {
-            pep.event("message").await?;
-            anna.event("ok").await?;
-        }
+        chat(&mut anna, &mut pep, &call).await?;
     }
     Ok(per_100k(process::cpu_seconds(pid)? - from, messages))
+}
+
+/// A window of messages from one page to the other of a call, with their answers.
+pub(crate) async fn chat(from: &mut Page, to: &mut Page, call: &str) -> Result {
+    for _ in 0..WINDOW {
+        from.post("message", json!({ "call": call, "text": TEXT })).await?;
+    }
+    for _ in 0..WINDOW {
+        to.event("message").await?;
+        from.event("ok").await?;
+    }
+    Ok(())
 }
 
 /// The same through the bare relay, with or without an answer to each message.

@@ -86,7 +86,7 @@ impl World {
                 let seconds = said.iter().take(2).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
                 self.now += Duration::from_secs(seconds);
                 if self.now >= self.secrets.rotates_at() {
-                    self.secrets.rotate(self.now, &[said[0]; 32]);
+                    self.secrets.rotate(self.now, &[seconds as u8; 32]);
                     self.server.set_secrets(self.secrets.clone());
                 }
                 self.server.handle_timeout(self.now);
