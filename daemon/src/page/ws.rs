@@ -45,9 +45,11 @@ pub const MAX_MESSAGE: usize = 65_536;
 /// WebSockets at once.
 pub const MAX_SOCKETS: u32 = 512;
 
-/// Largest frame that we write, and what is read at once. Somewhat less than a power of two, since musl's allocator
-/// needs some bytes of each page: of 1,024 only three fit into one.
+/// Largest frame that we write. This and the next are somewhat less than a power of two, since musl's allocator needs
+/// some bytes of each page: of 1,024 only three fit into one.
 const PIECE: usize = 2000;
+
+/// What is read at once.
 const READ: usize = 1000;
 
 /// We ask whether the page is still there, and give up when nothing has come for so long.
