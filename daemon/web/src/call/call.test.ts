@@ -13,7 +13,7 @@ import { signDescription } from "./signing";
 /** What the router offers now. */
 let offered = "turn:a";
 const servers = (): RTCConfiguration => ({ iceServers: [{ urls: offered }] });
-const SDP = "a=fingerprint:sha-256 PEP\r\n";
+const SDP = `a=fingerprint:sha-256 ${Array<string>(32).fill("BE").join(":")}\r\n`;
 beforeEach(() => installFakes());
 afterEach(() => void vi.useRealTimers());
 

@@ -5,7 +5,9 @@ import { memoryStore } from "../storage";
 import { fingerprintOf, signDescription, verifyDescription } from "./signing";
 
 const sdp = (...prints: string[]) => "v=0\r\n" + prints.map((print) => `a=fingerprint:${print}\r\n`).join("") + "a=mid:0\r\n";
-const ONE = "sha-256 AB:CD";
+const print = (byte: string): string => `sha-256 ${Array<string>(32).fill(byte).join(":")}`;
+const ONE = print("AB");
+const OTHER = print("EF");
 
 let nuria: Identity;
 let pep: Identity;
@@ -17,8 +19,22 @@ beforeAll(async () => {
 describe("the fingerprint", () => {
   it("is the value of the line as it stands", () => expect(fingerprintOf(sdp(ONE))).toBe(ONE));
   it("may be there twice when it is the same", () => expect(fingerprintOf(sdp(ONE, ONE))).toBe(ONE));
-  it("is none when two differ", () => expect(fingerprintOf(sdp(ONE, "sha-256 EF:01"))).toBeNull());
+  it("is none when two differ", () => expect(fingerprintOf(sdp(ONE, OTHER))).toBeNull());
   it("is none when no line has it", () => expect(fingerprintOf("v=0\r\n")).toBeNull());
+  it("is one in any line ends that browsers write", () => expect(fingerprintOf(`v=0\na=fingerprint:${ONE}\na=mid:0`)).toBe(ONE));
+
+  // Each was tried on a browser, or is a way that a lenient parser could read it (case L1)
+  it.each([
+    `a=FINGERPRINT:${OTHER}`, `a=Fingerprint:${OTHER}`, `A=fingerprint:${OTHER}`, `a= fingerprint:${OTHER}`,
+    `a =fingerprint:${OTHER}`, ` a=fingerprint:${OTHER}`, `a=fingerprint ${OTHER}`, `a=fingerprint :${OTHER}`,
+    `a=fingerprint: ${OTHER}`, `a=fingerprint:\t${OTHER}`, `a=fingerprint:${OTHER.toLowerCase()}`,
+    `a=fingerprint:${OTHER.replace("sha-256", "SHA-256")}`, `a=fingerprint:${OTHER.replace("sha-256", "sha-1")}`,
+    `a=fingerprint:${ONE} `, `a=fingerprint:${ONE}:00`, `a=fingerprint:${ONE}\ra=fingerprint:${OTHER}`, `a=x\0fingerprint:${OTHER}`,
+    `a=finger\0print:${OTHER}`, `a=x-fingerprint:${OTHER}`, `b=a=fingerprint:${OTHER}`, `a=fingerprint:`, `a=fingerprint`,
+  ])("is none with a second one spelt %j, above or below", (line) => {
+    expect(fingerprintOf(`v=0\r\na=fingerprint:${ONE}\r\nm=audio 9 x 0\r\n${line}\r\n`)).toBeNull();
+    expect(fingerprintOf(`v=0\r\n${line}\r\nm=audio 9 x 0\r\na=fingerprint:${ONE}\r\n`)).toBeNull();
+  });
 });
 
 describe("a description", () => {
@@ -28,10 +44,10 @@ describe("a description", () => {
   });
 
   it.each([
-    ["another fingerprint", "call", "offer", sdp("sha-256 EF:01")],
+    ["another fingerprint", "call", "offer", sdp(OTHER)],
     ["another call", "other", "offer", sdp(ONE)],
     ["another kind", "call", "answer", sdp(ONE)],
-    ["a second fingerprint", "call", "offer", sdp(ONE, "sha-256 EF:01")],
+    ["a second fingerprint", "call", "offer", sdp(ONE, OTHER)],
   ] as const)("with %s is not", async (_, call, kind, changed) => {
     const signature = await signDescription(nuria, "call", "offer", sdp(ONE));
     expect(await verifyDescription(nuria, call, kind, changed, signature)).toBe(false);

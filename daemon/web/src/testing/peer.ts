@@ -3,6 +3,8 @@
 
 type State = "stable" | "have-local-offer" | "have-remote-offer" | "closed";
 
+const FINGERPRINT = `sha-256 ${Array<string>(32).fill("0E").join(":")}`;
+
 class FakeChannel {
   readyState = "connecting";
   onopen: (() => void) | null = null;
@@ -52,10 +54,10 @@ export class FakePeer {
     this.log.push("add " + kind);
   }
   async createOffer() {
-    return { type: "offer", sdp: `a=fingerprint:sha-256 ME\r\nown ${++this.count}` };
+    return { type: "offer", sdp: `a=fingerprint:${FINGERPRINT}\r\nown ${++this.count}` };
   }
   async createAnswer() {
-    return { type: "answer", sdp: `a=fingerprint:sha-256 ME\r\nown ${++this.count}` };
+    return { type: "answer", sdp: `a=fingerprint:${FINGERPRINT}\r\nown ${++this.count}` };
   }
   async setLocalDescription(description: { type: string; sdp: string }) {
     this.log.push("local " + description.type);
