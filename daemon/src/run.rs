@@ -144,7 +144,7 @@ fn far() -> Instant {
 struct Running {
     config: Config,
     start: Instant,
-    node: Node<Identity>,
+    node: Node,
     fingerprint: String,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
@@ -221,7 +221,7 @@ impl Running {
         let answers = Answers::new(ice.clone(), config.limits.stun_rate, u64::from_be_bytes(ice::random()));
         let watch = Watch::start(start, events.clone());
         let trusted = host_of(&config, &page);
-        let node = Node::new(Time::ZERO, identity, settings(&config, trusted.clone())?, saved);
+        let node = Node::new(Time::ZERO, Box::new(identity), settings(&config, trusted.clone())?, saved);
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
             start,
@@ -617,7 +617,7 @@ fn settings(config: &Config, trusted: Option<String>) -> Result<Settings, Box<dy
 }
 
 /// Whether a member that is alive says that it is at this address.
-fn is_member_at(node: &Node<Identity>, address: SocketAddr) -> bool {
+fn is_member_at(node: &Node, address: SocketAddr) -> bool {
     let body = |id| node.directory().node(id).map(|record| &record.body);
     let mut members = node.alive().iter().filter(|id| **id != node.id()).filter_map(body);
     members.any(|body| body.port == address.port() && body.addresses.contains(&address.ip()))

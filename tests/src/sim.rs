@@ -127,7 +127,7 @@ struct Host {
     due: Option<Time>,
     /// Whether what it saves is lost.
     forgetful: bool,
-    node: Option<Node<SimKeys>>,
+    node: Option<Node>,
     saved: Saved,
     started: Time,
     /// What pages were told, per page.
@@ -271,7 +271,7 @@ impl Mesh {
         };
         let saved = self.hosts[host].saved.clone();
         self.hosts[host].started = self.now;
-        self.hosts[host].node = Some(Node::new(Time::ZERO, keys, settings, saved));
+        self.hosts[host].node = Some(Node::new(Time::ZERO, Box::new(keys), settings, saved));
         self.carry_out(host);
     }
 
@@ -321,7 +321,7 @@ impl Mesh {
     }
 
     /// A running node.
-    pub fn node(&self, host: usize) -> &Node<impl Keys + use<>> {
+    pub fn node(&self, host: usize) -> &Node {
         self.hosts[host].node.as_ref().expect("this node runs")
     }
 

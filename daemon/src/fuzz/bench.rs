@@ -135,7 +135,7 @@ pub(crate) fn attachment(at: u8, device: u8, name: &str) -> Vec<u8> {
     Record::Attachment(Attachment { address, point, node, boot, counter, status, signature }).encode()
 }
 
-pub(crate) fn node() -> Node<BenchKeys> {
+pub(crate) fn node() -> Node {
     let settings = Settings {
         name: "own".parse().expect("a name"),
         addresses: vec![address(OWN).ip()],
@@ -149,11 +149,11 @@ pub(crate) fn node() -> Node<BenchKeys> {
         page_rate: 0,
         admission: Admission::Open,
     };
-    Node::new(Time::ZERO, BenchKeys(OWN), settings, Saved::default())
+    Node::new(Time::ZERO, Box::new(BenchKeys(OWN)), settings, Saved::default())
 }
 
 /// Takes what the node has to say, and checks that it could be sent.
-pub(crate) fn drain(node: &mut Node<BenchKeys>) -> Vec<Output> {
+pub(crate) fn drain(node: &mut Node) -> Vec<Output> {
     let outputs: Vec<Output> = std::iter::from_fn(|| node.poll_output()).collect();
     for output in &outputs {
         match output {
@@ -172,7 +172,7 @@ pub(crate) fn drain(node: &mut Node<BenchKeys>) -> Vec<Output> {
 }
 
 /// Lets the node do what falls due until `end`.
-fn pass(node: &mut Node<BenchKeys>, end: Time) {
+fn pass(node: &mut Node, end: Time) {
     let mut turns = 0;
     while let Some(at) = node.poll_timeout().filter(|at| *at <= end) {
         node.handle_timeout(at);
@@ -289,7 +289,7 @@ pub fn page_message(data: &[u8]) {
 }
 
 /// Signs one of the two people in.
-pub(crate) fn sign_in(node: &mut Node<BenchKeys>, person: usize) -> PageId {
+pub(crate) fn sign_in(node: &mut Node, person: usize) -> PageId {
     let page = PageId(1 + person as u32);
     node.page_opened(page, address(OTHER), address(OWN));
     node.page_text(Time::ZERO, page, &sign_in_text(person, DEVICES[person], 2));

@@ -11,7 +11,7 @@ use truca_core::wire::page::{
     Incoming, MAX_CANDIDATE, MAX_SDP, MAX_TEXT, MessageEvent, Party, PeerEvent, Reason, Request,
 };
 
-use super::{Keys, Node};
+use super::Node;
 
 /// Longest `mid` of a candidate: RFC 8843 suggests three bytes, browsers use one or two.
 const MAX_MID: usize = 32;
@@ -26,7 +26,7 @@ fn check_candidate(candidate: &Candidate) -> Result<(), Code> {
     if candidate.candidate.len() > MAX_CANDIDATE || mid > MAX_MID { Err(Code::TooLong) } else { Ok(()) }
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     pub(super) fn on_call_request(
         &mut self,
         now: Time,

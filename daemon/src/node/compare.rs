@@ -16,7 +16,7 @@ use truca_core::id::NodeId;
 use truca_core::wire::node::{Frame, Item};
 
 use super::inbox::LAZILY;
-use super::{Job, Keys, Node, SYNC_PERIOD, SYNC_SOON};
+use super::{Job, Node, SYNC_PERIOD, SYNC_SOON};
 use crate::event::LinkId;
 
 /// Most items of comparisons that are under way, over all links: 1 MiB.
@@ -81,7 +81,7 @@ pub(super) struct Comparing {
     pub(super) lazily: bool,
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// The other side asks for a comparison. Whether its frame could be understood.
     pub(super) fn on_digest(&mut self, now: Time, link: LinkId, theirs: &[u8]) -> bool {
         let Some(theirs) = Digest::from_bytes(theirs) else { return false };

@@ -15,7 +15,7 @@ use truca_core::id::NodeId;
 use truca_core::name::Address;
 use truca_core::sorted::Set;
 
-use super::{Job, Keys, Node, SYNC_SOON};
+use super::{Job, Node, SYNC_SOON};
 
 /// Most bytes of records that wait.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -52,7 +52,7 @@ pub(super) struct Inbox {
     pub(super) dropped: u32,
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// Puts a record in the queue.
     pub(super) fn take_in(&mut self, now: Time, record: Vec<u8>, from: Option<NodeId>) {
         let inbox = &mut self.inbox;

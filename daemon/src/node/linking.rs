@@ -22,7 +22,7 @@ use truca_core::wire::bytes::{Bytes, Point, Signature, Token};
 use truca_core::wire::node::{AccountBody as Body, AccountFrame, Frame};
 use truca_core::wire::page::{Code, Failure, LinkEnd, Notice, OwnDevice};
 
-use super::{Job, Keys, Node};
+use super::{Job, Node};
 use crate::event::PageId;
 
 pub(super) mod password;
@@ -111,7 +111,7 @@ impl Linking {
     }
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// Who has a name, for one who has not signed in.
     pub(super) fn on_find(&mut self, page: PageId, id: u32, text: &str) -> Result<Notice, Failure> {
         if text.chars().count() > truca_core::wire::page::MAX_SEARCH {

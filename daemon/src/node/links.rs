@@ -19,7 +19,7 @@ use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{Frame, VERSION};
 
 use super::compare::Comparing;
-use super::{Job, Keys, Node, Output};
+use super::{Job, Node, Output};
 use crate::event::{LinkId, LinkOut, NodePoint};
 
 /// Most links at once.
@@ -170,7 +170,7 @@ impl Links {
     }
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// Whether another address can be remembered; forgets the stalest that nobody insists on.
     fn room_for(&mut self, address: SocketAddr) -> bool {
         let dials = &mut self.links.dials;

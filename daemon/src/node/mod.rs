@@ -170,8 +170,8 @@ impl Traffic {
 }
 
 /// One node.
-pub struct Node<K> {
-    keys: K,
+pub struct Node {
+    keys: Box<dyn Keys>,
     settings: Settings,
     id: NodeId,
     record: NodeRecord,
@@ -212,9 +212,9 @@ pub struct Node<K> {
     calls_told: usize,
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// A node that starts now with what it saved last time.
-    pub fn new(now: Time, keys: K, settings: Settings, saved: Saved) -> Self {
+    pub fn new(now: Time, keys: Box<dyn Keys>, settings: Settings, saved: Saved) -> Self {
         let point = keys.point();
         let id = NodeId::of_point(&point);
         let mut seed = [0; 8];
@@ -237,7 +237,7 @@ impl<K: Keys> Node<K> {
             stun_port: settings.stun_port,
             version: version(),
         };
-        let record = sign_node(&keys, body);
+        let record = sign_node(&*keys, body);
         let mut node = Self {
             id,
             record,
@@ -590,7 +590,7 @@ impl<K: Keys> Node<K> {
             stun_port: self.settings.stun_port,
             ..self.record.body.clone()
         };
-        self.record = sign_node(&self.keys, body);
+        self.record = sign_node(&*self.keys, body);
         let encoded = Record::Node(self.record.clone()).encode();
         if self.directory.replace_own_node(self.record.clone()) {
             self.gossip.spread(now, &encoded);
@@ -672,7 +672,7 @@ fn version() -> (u8, u8, u8) {
     )
 }
 
-fn sign_node(keys: &impl Keys, body: NodeBody) -> NodeRecord {
+fn sign_node(keys: &dyn Keys, body: NodeBody) -> NodeRecord {
     let signature = Bytes(keys.sign(&NodeRecord::to_sign(&body)));
     NodeRecord { body, signature }
 }

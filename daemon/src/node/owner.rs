@@ -18,8 +18,8 @@ use truca_core::signal::call::SessionId;
 use truca_core::sorted::Map;
 use truca_core::wire::page::{ByeReason, Code, Failure, Notice};
 
+use super::Node;
 use super::admin::{Answer, Arguments, Call, Refusal};
-use super::{Keys, Node};
 
 /// Most bans.
 const MAX_BANS: usize = 256;
@@ -154,7 +154,7 @@ fn reason(text: &str) -> Option<String> {
     (text.chars().count() <= MAX_REASON && !text.contains(char::is_control)).then(|| text.to_owned())
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// Does what a method says, when the node is the one to do it.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use truca_core::wire::page::{
     ByeReason, CallEvent, Code, Failure, HelloNode, IceServer, Notice, Presence, Request, SignIn, VERSION,
 };
 
-use super::{Job, Keys, Node, Output, WINDOW_PERIOD};
+use super::{Job, Node, Output, WINDOW_PERIOD};
 use crate::event::{PageId, PageOut};
 
 /// How often a socket may try to sign in or to resume: the former costs three signature checks.
@@ -108,7 +108,7 @@ fn text_of(notice: &Notice) -> PageOut {
     PageOut::Text(serde_json::to_string(notice).unwrap_or_default())
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// A page's socket is open: it comes from `client`, and reached us at `local`.
     pub fn page_opened(&mut self, page: PageId, client: SocketAddr, local: SocketAddr) {
         let challenge = truca_core::wire::bytes::Bytes(self.random());

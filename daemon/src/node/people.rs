@@ -11,7 +11,7 @@ use truca_core::wire::bytes::{Bytes, Challenge};
 use truca_core::wire::node::Device;
 use truca_core::wire::page::{Code, Failure, IceServer, SignIn};
 
-use super::{Keys, Node};
+use super::Node;
 
 /// What signing in has established.
 pub(super) struct Signed {
@@ -24,7 +24,7 @@ pub(super) struct Signed {
     pub(super) gone: Attachment,
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// Checks a sign-in, and creates the account when its name is free at this node.
     pub(super) fn check_sign_in(
         &mut self,

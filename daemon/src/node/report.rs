@@ -8,7 +8,7 @@ use truca_core::directory::record::Account;
 use truca_core::id::NodeId;
 use truca_core::name::Address;
 
-use super::{Keys, Node};
+use super::Node;
 
 /// Most rows of one answer: with the longest of all, half of what a message of ubus may have.
 const MAX_ROWS: usize = 1_000;
@@ -22,7 +22,7 @@ pub(crate) fn warning(code: &str, level: &str, text: &str) -> Value {
     json!({"code": code, "level": level, "text": text})
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     pub(super) fn status(&self, now: Time) -> Value {
         let (nodes, accounts, attachments) = self.directory.sizes();
         let here = self

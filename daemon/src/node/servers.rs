@@ -15,7 +15,7 @@ use truca_core::ice::{Lan, Side};
 use truca_core::id::NodeId;
 use truca_core::sorted::Map;
 
-use super::{Keys, Node};
+use super::Node;
 
 /// How many nodes' ways the driver is asked for: the nearest, among which those on other sides are, since each
 /// side begins with a neighbour.
@@ -63,7 +63,7 @@ fn kind(ip: IpAddr) -> Kind {
     (ip.is_ipv6(), ip.is_loopback())
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     /// STUN of other nodes to which the ways should be looked up, nearest first.
     pub fn stun_elsewhere(&self) -> Vec<SocketAddr> {
         let chosen = self.servers.chosen.values().flatten().map(|(_, at)| *at);

@@ -11,7 +11,7 @@ use crate::fuzz::bench::{
 };
 
 /// Opens a link with the node whose key is `key`, up to its hello.
-fn link(node: &mut Node<BenchKeys>, number: u32, key: u8, dialled: bool) -> LinkId {
+fn link(node: &mut Node, number: u32, key: u8, dialled: bool) -> LinkId {
     let link = LinkId(number);
     node.link_opened(Time::ZERO, link, &BenchKeys(key).point(), address(key), dialled);
     let hello = Frame::Hello { version: VERSION, node: node_record(key, 1), generation: 1 };

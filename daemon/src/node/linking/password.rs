@@ -22,7 +22,7 @@ use truca_core::wire::bytes::{Bytes, Point, Signature, Token};
 use truca_core::wire::node::{AccountBody as Body, AccountFrame};
 use truca_core::wire::page::{Code, Failure, LinkEnd, Notice};
 
-use super::super::{Keys, Node};
+use super::super::Node;
 use super::Part;
 use crate::event::PageId;
 
@@ -115,7 +115,7 @@ impl Passwords {
     }
 }
 
-impl<K: Keys> Node<K> {
+impl Node {
     // The visited node.
 
     /// A page wants to be a device of an account, by its password.

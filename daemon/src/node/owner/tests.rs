@@ -10,12 +10,13 @@ use crate::event::{LinkId, LinkOut, PageId, PageOut};
 use crate::fuzz::bench::{
     BenchKeys, OTHER, OWN, account_record, address, drain, id, node, node_record, sign_in, sign_in_text,
 };
+use crate::node::Keys;
 use crate::node::state::Saved;
 use crate::node::{Output, admin};
 
 const NOW: Time = Time::ZERO;
 
-fn call(node: &mut Node<BenchKeys>, method: &str, arguments: Value) -> Answer {
+fn call(node: &mut Node, method: &str, arguments: Value) -> Answer {
     let method = admin::find(method).unwrap();
     let Value::Object(said) = arguments else { panic!() };
     node.administer(NOW, method.call, &Arguments::read(method, said)?)
@@ -33,7 +34,7 @@ fn told(outputs: &[Output], page: PageId) -> (Vec<Value>, bool) {
 }
 
 /// How a sign-in ends: `signed_in`, or the error's code.
-fn outcome(node: &mut Node<BenchKeys>, person: usize, device: u8, counter: u32) -> String {
+fn outcome(node: &mut Node, person: usize, device: u8, counter: u32) -> String {
     let page = PageId(50 + counter);
     node.page_opened(page, address(OTHER), address(OWN));
     node.page_text(NOW, page, &sign_in_text(person, device, counter));
@@ -50,7 +51,7 @@ fn own(name: &str) -> String {
 }
 
 /// The link of another node, said hello to; whether it is closed.
-fn link(node: &mut Node<BenchKeys>, number: u32) -> (LinkId, bool) {
+fn link(node: &mut Node, number: u32) -> (LinkId, bool) {
     let link = LinkId(number);
     node.link_opened(NOW, link, &BenchKeys(OTHER).point(), address(OTHER), false);
     let hello = Frame::Hello { version: VERSION, node: node_record(OTHER, 1), generation: 1 };
@@ -60,9 +61,9 @@ fn link(node: &mut Node<BenchKeys>, number: u32) -> (LinkId, bool) {
 }
 
 /// The same node after a restart.
-fn restarted(node: &Node<BenchKeys>) -> Node<BenchKeys> {
+fn restarted(node: &Node) -> Node {
     let saved = Saved::decode(&node.to_save().encode()).unwrap();
-    Node::new(NOW, BenchKeys(OWN), node.settings.clone(), saved)
+    Node::new(NOW, Box::new(BenchKeys(OWN)), node.settings.clone(), saved)
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn a_banned_account_rings_nobody_here() {
     sign_in(&mut node, 0);
     let (link, _) = link(&mut node, 1);
     let caller = format!("pep@{}", id(OTHER));
-    let ring = |node: &mut Node<BenchKeys>, call: u8| {
+    let ring = |node: &mut Node, call: u8| {
         let key = Bytes(BenchKeys(3).point());
         let description = Description { media: Media::Audio, sdp: "v=0".into(), signature: Bytes([1; 64]) };
         let introduction = Introduction { display: "Pep".parse().unwrap(), key, description };
@@ -215,7 +216,7 @@ fn reports_are_kept_within_bounds_and_outlive_a_restart() {
         node.handle_timeout(NOW);
     }
     let mut request = 10;
-    let mut report = |node: &mut Node<BenchKeys>, about: &str, reason: &str| {
+    let mut report = |node: &mut Node, about: &str, reason: &str| {
         request += 1;
         let body = json!({"report": {"id": request, "address": about, "reason": reason}});
         node.page_text(NOW, page, &body.to_string());
@@ -232,7 +233,7 @@ fn reports_are_kept_within_bounds_and_outlive_a_restart() {
     for reason in ["", " ", "two\nlines", &"x".repeat(MAX_REASON + 1)] {
         assert_eq!(report(&mut node, &format!("p0@{}", id(OTHER)), reason), "too_long", "{reason:?}");
     }
-    let kept = |node: &mut Node<BenchKeys>| {
+    let kept = |node: &mut Node| {
         let answer = call(node, "reports", json!({})).unwrap();
         let rows = answer["reports"].as_array().unwrap().clone();
         let what = |row: &Value| {

@@ -7,6 +7,7 @@ use serde_json::Map as Object;
 use super::*;
 use crate::event::{LinkId, PageId, PageOut};
 use crate::fuzz::bench::{BenchKeys, OTHER, address, drain, id, node, node_record, sign_in};
+use crate::node::Keys;
 use crate::node::Output;
 use crate::node::admin::{self, Arguments};
 use truca_core::directory::record::{self, Record};
@@ -18,7 +19,7 @@ const LAN: Lan = Lan { address: Ipv4Addr::new(192, 168, 1, 1), prefix: 24 };
 const MEMBERS: [u8; 3] = [OTHER, 3, 4];
 
 /// A node that knows three others as members.
-fn with_members() -> Node<BenchKeys> {
+fn with_members() -> Node {
     let mut node = node();
     for key in MEMBERS {
         let link = LinkId(u32::from(key));
@@ -52,13 +53,13 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn stun(node: &mut Node<BenchKeys>, local: &str, client: &str) -> Vec<String> {
+fn stun(node: &mut Node, local: &str, client: &str) -> Vec<String> {
     node.choose_servers();
     node.stun_for(ip(local), ip(client)).iter().map(SocketAddr::to_string).collect()
 }
 
 /// What a page is told of servers from now on, after the pause between two words to it.
-fn told(node: &mut Node<BenchKeys>, page: PageId) -> Vec<String> {
+fn told(node: &mut Node, page: PageId) -> Vec<String> {
     let mut texts = Vec::new();
     while let Some(at) = node.poll_timeout().filter(|at| at.as_secs() < 2) {
         node.handle_timeout(at);
@@ -71,7 +72,7 @@ fn told(node: &mut Node<BenchKeys>, page: PageId) -> Vec<String> {
     ice.collect()
 }
 
-fn decisions(node: &mut Node<BenchKeys>) -> Vec<(String, String)> {
+fn decisions(node: &mut Node) -> Vec<(String, String)> {
     let method = admin::find("ice").unwrap();
     let arguments = Arguments::read(method, Object::new()).unwrap();
     let answer = node.administer(NOW, method.call, &arguments).unwrap();
