@@ -67,7 +67,10 @@ fn a_page_is_told_what_a_call_to_somebody_would_be_like() {
         ((100, 130), 20, "good"),
         ((200, 260), 0, "poor"),
         ((2, 10), 150, "poor"),
-        ((600, 700), 0, "unreachable"),
+        // a satellite behind three radio hops, and beyond: slow is not lost
+        ((290, 310), 25, "poor"),
+        ((600, 700), 0, "slow"),
+        ((1_000, 1_100), 0, "slow"),
         ((2, 10), 900, "unreachable"),
     ];
     for (seed, ((shortest, longest), loss_permille, quality)) in weathers.into_iter().enumerate() {

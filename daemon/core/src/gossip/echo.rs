@@ -16,8 +16,9 @@ pub(super) const PERIOD: Duration = Duration::from_secs(20);
 const BURST: u8 = 4;
 /// Pause between them.
 const PAUSE: Duration = Duration::from_millis(250);
-/// When an echo counts as lost: a call of which each way took half of it would be none.
-const LOST: Duration = Duration::from_millis(2_000);
+/// When an echo counts as lost. A geostationary satellite behind loaded radio answers after some 2 s, and who is
+/// slow is not lost: RFC 9000 section 6.2 and RFC 6298 wait longer than any real way takes, for the same reason.
+const LOST: Duration = Duration::from_millis(4_500);
 /// Outcomes that are remembered of a member.
 const MEMORY: u32 = 16;
 /// Outcomes that a mark needs.
@@ -36,11 +37,24 @@ const GOOD_LOSS: u32 = 10;
 /// Of round trips, in percent: each way loses a third.
 const POOR_LOSS: u32 = 50;
 
+/// What came of a question to a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was answered, after so long.
+    After(Duration),
+    /// It was answered; as it was sent twice, nobody knows after how long (Karn's algorithm).
+    Answered,
+    /// It was not.
+    Lost,
+}
+
 /// What is known of the way to a member.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Distance {
     /// Smoothed round trip (RFC 6298 section 2), in eighths of a millisecond.
     srtt: Option<u32>,
+    /// How far round trips are from it (the same, RTTVAR), in eighths of a millisecond.
+    variation: u32,
     /// The last outcomes, the newest lowest: 1 is an answer.
     answered: u16,
     outcomes: u8,
@@ -64,19 +78,30 @@ impl Distance {
         self.quality
     }
 
-    /// An answer came after so long, or none.
-    pub(super) fn outcome(&mut self, took: Option<Duration>) {
-        if let Some(took) = took {
+    /// What came of a question.
+    pub(super) fn outcome(&mut self, outcome: Outcome) {
+        if let Outcome::After(took) = outcome {
             let eighths = (took.as_micros() / 125).min(u128::from(u32::MAX / 8)) as u32;
+            // RFC 6298 section 2.3: the variation first, by the old mean
+            self.variation = self.srtt.map_or(eighths / 2, |before| {
+                self.variation - self.variation / 4 + before.abs_diff(eighths) / 4
+            });
             self.srtt = Some(self.srtt.map_or(eighths, |before| before - before / 8 + eighths / 8));
         }
-        self.answered = self.answered << 1 | u16::from(took.is_some());
+        self.answered = self.answered << 1 | u16::from(outcome != Outcome::Lost);
         self.outcomes = (self.outcomes + 1).min(MEMORY as u8);
         self.judge();
     }
 
+    /// How long an answer may take before the question is more likely lost than slow (RFC 6298, RTO); `None` while
+    /// nothing was measured.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.srtt.map(|srtt| Duration::from_micros(125 * (u64::from(srtt) + 4 * u64::from(self.variation))))
+    }
+
     fn judge(&mut self) {
-        if u32::from(self.outcomes) < ENOUGH {
+        let all_lost = self.answered == 0;
+        if u32::from(self.outcomes) < ENOUGH || self.srtt.is_none() && !all_lost {
             return;
         }
         let (loss, one_way) =
@@ -90,6 +115,9 @@ impl Distance {
             Quality::Good
         } else if is(Quality::Poor, POOR_MS, POOR_LOSS) {
             Quality::Poor
+        } else if within(POOR_LOSS, loss, Quality::Slow) {
+            // late is not lost: a call rings there, and people take turns
+            Quality::Slow
         } else {
             Quality::Unreachable
         });
@@ -167,16 +195,20 @@ mod tests {
     fn after(outcomes: &[Option<u64>]) -> Distance {
         let mut distance = Distance::default();
         for outcome in outcomes {
-            distance.outcome(outcome.map(ms));
+            distance.outcome(outcome.map_or(Outcome::Lost, |after| Outcome::After(ms(after))));
         }
         distance
     }
 
     #[test]
     fn ways_are_told_apart_by_delay_and_by_loss() {
-        for (rtt, quality) in
-            [(2, Quality::Good), (299, Quality::Good), (310, Quality::Poor), (900, Quality::Unreachable)]
-        {
+        for (rtt, quality) in [
+            (2, Quality::Good),
+            (299, Quality::Good),
+            (310, Quality::Poor),
+            (900, Quality::Slow),
+            (4_000, Quality::Slow),
+        ] {
             assert_eq!(after(&[Some(rtt); 4]).quality(), Some(quality), "{rtt} ms");
         }
         for (every, quality) in [(16, Quality::Good), (5, Quality::Poor), (1, Quality::Unreachable)] {
@@ -194,11 +226,11 @@ mod tests {
         let mut distance = after(&[Some(310); 4]);
         assert_eq!(distance.quality(), Some(Quality::Poor));
         for _ in 0..50 {
-            distance.outcome(Some(ms(280)));
+            distance.outcome(Outcome::After(ms(280)));
             assert_eq!(distance.quality(), Some(Quality::Poor));
         }
         for _ in 0..50 {
-            distance.outcome(Some(ms(200)));
+            distance.outcome(Outcome::After(ms(200)));
         }
         assert_eq!(distance.quality(), Some(Quality::Good));
     }
@@ -221,8 +253,31 @@ mod tests {
         let now = echoes.timeout();
         assert!(echoes.due(now).send);
         echoes.sent(99, now);
-        assert_eq!(echoes.due(now + ms(2_000)).lost, 1);
-        echoes.look_closer(now + ms(2_000));
-        assert_eq!(echoes.timeout(), now + ms(2_000));
+        assert_eq!(echoes.due(now + LOST - ms(1)).lost, 0);
+        assert_eq!(echoes.due(now + LOST).lost, 1);
+        echoes.look_closer(now + LOST);
+        assert_eq!(echoes.timeout(), now + LOST);
+    }
+
+    #[test]
+    fn what_was_answered_at_an_unknown_time_is_not_lost_and_says_nothing_of_the_delay() {
+        let mut distance = Distance::default();
+        for _ in 0..8 {
+            distance.outcome(Outcome::Answered);
+        }
+        assert_eq!((distance.rtt_ms(), distance.loss_percent(), distance.quality()), (None, Some(0), None));
+        distance.outcome(Outcome::After(ms(480)));
+        assert_eq!(
+            (distance.rtt_ms(), distance.loss_percent(), distance.quality()),
+            (Some(480), Some(0), Some(Quality::Poor))
+        );
+    }
+
+    #[test]
+    fn patience_follows_the_way() {
+        assert_eq!(Distance::default().patience(), None);
+        assert_eq!(after(&[Some(480); 30]).patience().map(|one| one.as_millis() / 20), Some(480 / 20));
+        let wild = after(&[Some(100), Some(700), Some(100), Some(700)]).patience();
+        assert!(wild.is_some_and(|one| one > ms(700)), "{wild:?}");
     }
 }

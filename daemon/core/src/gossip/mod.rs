@@ -25,10 +25,10 @@ use std::num::{NonZeroU8, NonZeroUsize};
 use std::rc::Rc;
 use std::time::Duration;
 
-use echo::{Distance, Echoes};
+use echo::{Distance, Echoes, Outcome};
 use foca::{
     BroadcastHandler, Codec, Config, Foca, Header, Identity, Invalidates, Message, OwnedNotification,
-    PeriodicParams, PostcardCodec, Timer,
+    PeriodicParams, PostcardCodec, ProbeNumber, Timer,
 };
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -44,9 +44,14 @@ use crate::wire::page::Quality;
 pub const PROBE_PERIOD: Duration = Duration::from_millis(3_000);
 /// How long a direct answer may take before others are asked to try: two radio hops with retries.
 pub const PROBE_RTT: Duration = Duration::from_millis(900);
-/// When a probe that was not answered is sent again. A lost datagram is the usual reason, and a second one is cheaper
-/// than four helpers, each with four; and as nobody is suspected for it, a mesh is quiet on lossy radio.
+/// When a probe that was not answered is sent again, or later where the way is known to be slow. A lost datagram is
+/// the usual reason, and a second one is cheaper than four helpers, each with four; and as nobody is suspected for
+/// it, a mesh is quiet on lossy radio.
 pub const PROBE_AGAIN: Duration = Duration::from_millis(450);
+/// The latest: both answers must come before the next probe.
+const PROBE_AGAIN_AT_MOST: Duration = Duration::from_millis(1_500);
+/// When a probe counts as lost, for what is told of the way: just before the next one takes its place.
+const PROBE_LOST: Duration = Duration::from_millis(2_900);
 /// How long a suspect may refute before it is declared dead.
 pub const SUSPECT: Duration = Duration::from_secs(5);
 /// How often a change is told on by each node at least.
@@ -179,6 +184,23 @@ struct Peer {
     distance: Distance,
 }
 
+/// A probe without an answer.
+struct Probe {
+    to: Short,
+    /// What its answer repeats.
+    number: ProbeNumber,
+    sent: Time,
+    /// When it is sent again; `None`: it was.
+    again: Option<Time>,
+    data: Vec<u8>,
+}
+
+impl Probe {
+    fn timeout(&self) -> Time {
+        self.again.unwrap_or(self.sent + PROBE_LOST)
+    }
+}
+
 /// What gossip wants done or known.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
@@ -252,8 +274,10 @@ pub struct Gossip {
     transmissions: NonZeroU8,
     /// The sum of the short ids of active members and of our own.
     sum: u64,
-    /// The probe that is not answered yet: when it is sent again, to whom, and what.
-    probe: Option<(Time, Short, Vec<u8>)>,
+    /// The probe that is not answered yet.
+    probe: Option<Probe>,
+    /// A member that answered a probe at an unknown time is asked by an echo how far it is: its number, and when.
+    asked: Option<(Short, u32, Time)>,
     /// Members that are looked at.
     echoes: Map<Short, Echoes>,
     echo_count: u32,
@@ -302,6 +326,7 @@ impl Gossip {
             transmissions: transmissions(1),
             sum: u64::from_be_bytes(short(id)),
             probe: None,
+            asked: None,
             echoes: Map::new(),
             echo_count: 0,
             doubts: Map::new(),
@@ -530,12 +555,7 @@ impl Gossip {
         }
         self.join_again(now);
         self.settle_doubts(now);
-        if let Some((_, probed, data)) = self.probe.take_if(|(at, ..)| *at <= now)
-            && let Some(peer) = self.peers.get(&probed)
-        {
-            self.send(peer.id, &data);
-            self.measured(probed, None);
-        }
+        self.probe_due(now);
         self.echo_due(now);
         if self.news_at.is_some_and(|at| at <= now) {
             (self.news_at, self.news_last) = (None, Some(now));
@@ -549,7 +569,7 @@ impl Gossip {
     pub fn poll_timeout(&self) -> Option<Time> {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
         let join = self.joining.values().map(|(at, ..)| *at).min();
-        let probe = self.probe.as_ref().map(|(at, ..)| *at);
+        let probe = self.probe.as_ref().map(Probe::timeout);
         let echo = self.echoes.values().map(Echoes::timeout).min();
         [timer, self.news_at, join, probe, echo, self.doubt_due()].into_iter().flatten().min()
     }
@@ -598,12 +618,8 @@ impl Gossip {
         let Ok(header): Result<Header<Member>, _> = PostcardCodec.decode_header(&mut rest) else {
             return payload.into();
         };
-        if matches!(header.message, Message::Ack(_)) {
-            // one that was sent again is told of by nobody: which of the two was answered? (Karn's algorithm)
-            if let Some((again, probed, _)) = self.probe.take_if(|(_, probed, _)| *probed == header.src.short)
-            {
-                self.measured(probed, Some((now + PROBE_AGAIN).saturating_sub(again)));
-            }
+        if let Message::Ack(number) = header.message {
+            self.probe_answered(now, header.src.short, number);
         }
         let head = &payload[..payload.len() - rest.len()];
         let Some((count, mut rest)) = rest.split_first_chunk::<2>() else { return payload.into() };
@@ -678,8 +694,8 @@ impl Gossip {
         }
         for (to, data) in effects.sends {
             let header: Result<Header<Member>, _> = PostcardCodec.decode_header(&mut &data[..]);
-            if header.is_ok_and(|header| matches!(header.message, Message::Ping(_))) {
-                self.probe = Some((now + PROBE_AGAIN, to.short, data.clone()));
+            if let Ok(Message::Ping(number)) = header.map(|header| header.message) {
+                self.probed(now, to.short, number, data.clone());
             }
             match self.peers.get(&to.short) {
                 Some(peer) if peer.checked => self.send(peer.id, &data),
@@ -720,11 +736,54 @@ impl Gossip {
         self.peers.get(&short(id)).filter(|peer| peer.id == id).map(|peer| &peer.distance)
     }
 
-    /// A round trip took so long, or did not end.
-    fn measured(&mut self, member: Short, took: Option<Duration>) {
+    /// A probe was sent: the one before it had its time.
+    fn probed(&mut self, now: Time, to: Short, number: ProbeNumber, data: Vec<u8>) {
+        if let Some(before) = self.probe.take() {
+            self.measured(before.to, Outcome::Lost);
+        }
+        let known = self.peers.get(&to).and_then(|peer| peer.distance.patience());
+        let again = now + known.unwrap_or_default().clamp(PROBE_AGAIN, PROBE_AGAIN_AT_MOST);
+        self.probe = Some(Probe { to, number, sent: now, again: Some(again), data });
+    }
+
+    /// Sends the probe again, or gives it up.
+    fn probe_due(&mut self, now: Time) {
+        let Some(probe) = self.probe.as_mut().filter(|probe| probe.timeout() <= now) else { return };
+        let to = probe.to;
+        if probe.again.take().is_none() {
+            self.probe = None;
+            self.measured(to, Outcome::Lost);
+            return;
+        }
+        let data = core::mem::take(&mut probe.data);
+        if let Some(peer) = self.peers.get(&to) {
+            self.send(peer.id, &data);
+        }
+    }
+
+    /// The member answered: it is not lost, however late it is.
+    fn probe_answered(&mut self, now: Time, from: Short, number: ProbeNumber) {
+        let Some(probe) = self.probe.take_if(|probe| (probe.to, probe.number) == (from, number)) else {
+            return;
+        };
+        if probe.again.is_some() {
+            self.measured(from, Outcome::After(now.saturating_sub(probe.sent)));
+            return;
+        }
+        self.measured(from, Outcome::Answered);
+        if self.echoes.contains_key(&from) || self.asked.is_some_and(|(_, _, at)| at + PROBE_LOST > now) {
+            return;
+        }
+        self.echo_count = self.echo_count.wrapping_add(1);
+        self.asked = Some((from, self.echo_count, now));
+        self.send_echo(from, false, self.echo_count);
+    }
+
+    /// What came of a question to a member.
+    fn measured(&mut self, member: Short, outcome: Outcome) {
         let Some(peer) = self.peers.get_mut(&member) else { return };
         let before = peer.distance.quality();
-        peer.distance.outcome(took);
+        peer.distance.outcome(outcome);
         if peer.distance.quality() != before {
             self.outputs.push_back(Output::Quality(peer.id));
         }
@@ -749,7 +808,7 @@ impl Gossip {
                 echoes.sent(self.echo_count, now);
                 self.send_echo(member, false, self.echo_count);
             }
-            (0..due.lost).for_each(|_| self.measured(member, None));
+            (0..due.lost).for_each(|_| self.measured(member, Outcome::Lost));
         }
     }
 
@@ -772,9 +831,13 @@ impl Gossip {
         match kind {
             0 => self.send_echo(from, true, number),
             _ => {
-                let took = self.echoes.get_mut(&from).and_then(|echoes| echoes.back(number, now));
-                if took.is_some() {
-                    self.measured(from, took);
+                let asked = self.asked.take_if(|(whom, asked, _)| (*whom, *asked) == (from, number));
+                let took = match asked {
+                    Some((.., at)) => Some(now.saturating_sub(at)),
+                    None => self.echoes.get_mut(&from).and_then(|echoes| echoes.back(number, now)),
+                };
+                if let Some(took) = took {
+                    self.measured(from, Outcome::After(took));
                 }
             }
         }

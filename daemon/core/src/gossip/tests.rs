@@ -161,6 +161,72 @@ fn a_member_that_is_looked_at_is_measured_and_nobody_else() {
     assert_eq!((left.quality(other), right.quality(NodeId([1; 16]))), (Some(Quality::Good), None));
 }
 
+/// Two members for ten minutes, with so much delay each way and one datagram of `lost` lost: what the left one
+/// measures of the right one by its probes alone, and how many datagrams it sent.
+fn by_probes(one_way: Duration, lost: u32) -> ((Option<u32>, Option<u32>), Option<Quality>, u32) {
+    let (mut left, mut right, at_left, at_right) = pair();
+    left.join(Time::ZERO, NodeId([2; 16]), 1);
+    let (mut flying, mut number): (Vec<(Time, bool, Vec<u8>)>, u32) = (Vec::new(), 0);
+    let mut now = Time::ZERO;
+    while now < Duration::from_secs(600) {
+        for (of_left, gossip) in [(true, &mut left), (false, &mut right)] {
+            for datagram in sent(gossip) {
+                number += 1;
+                if lost == 0 || number % lost != 0 {
+                    flying.push((now + one_way, of_left, datagram));
+                }
+            }
+        }
+        let arrives = flying.iter().map(|(at, ..)| *at).min();
+        let due = [left.poll_timeout(), right.poll_timeout(), arrives].into_iter().flatten().min();
+        now = now.max(due.expect("probes go on"));
+        left.handle_timeout(now);
+        right.handle_timeout(now);
+        for (_, of_left, datagram) in flying.extract_if(.., |(at, ..)| *at <= now) {
+            let (to, from) = if of_left { (&mut right, at_left) } else { (&mut left, at_right) };
+            to.handle_datagram(now, from, &datagram);
+        }
+    }
+    let other = NodeId([2; 16]);
+    assert!(left.is_alive(other), "{one_way:?}");
+    (left.measures(other), left.quality(other), left.counters().sent)
+}
+
+#[test]
+fn delay_is_not_counted_as_loss() {
+    let quick = by_probes(Duration::from_millis(5), 0);
+    assert_eq!((quick.0, quick.1), ((Some(10), Some(0)), Some(Quality::Good)));
+    for (one_way, quality) in [
+        (240, Quality::Poor),
+        (300, Quality::Poor),
+        (450, Quality::Slow),
+        (740, Quality::Slow),
+        (1_400, Quality::Slow),
+    ] {
+        let slow = by_probes(Duration::from_millis(one_way), 0);
+        assert_eq!((slow.0, slow.1), ((Some(2 * one_way as u32), Some(0)), Some(quality)), "{one_way} ms");
+        // once the way is known, a slow one is not asked twice, as far as two questions fit between two probes
+        if one_way < 750 {
+            assert!(
+                slow.2 <= quick.2 + quick.2 / 10,
+                "{one_way} ms: {} datagrams instead of {}",
+                slow.2,
+                quick.2
+            );
+        }
+    }
+}
+
+#[test]
+fn loss_is_counted_on_a_slow_way_as_on_a_quick_one() {
+    for one_way in [5, 300] {
+        let ((round_trip, loss), quality, _) = by_probes(Duration::from_millis(one_way), 10);
+        assert!(round_trip.is_some_and(|ms| ms.abs_diff(2 * one_way as u32) <= 2), "{round_trip:?}");
+        assert!(loss.is_some_and(|percent| percent <= 10), "{loss:?}: what was sent again was answered");
+        assert!(quality <= Some(Quality::Poor), "{quality:?}");
+    }
+}
+
 #[test]
 fn only_so_many_are_looked_at() {
     let (mut left, ..) = pair();

@@ -20,7 +20,7 @@ export function Avatar({ address, display, here, size }: {
 }
 
 const WAY: Record<NonNullable<Person["quality"]>, [Key, 0 | 1 | 3]> = {
-  good: ["wayGood", 3], poor: ["wayPoor", 1], unreachable: ["wayUnreachable", 0],
+  good: ["wayGood", 3], poor: ["wayPoor", 1], slow: ["waySlow", 1], unreachable: ["wayUnreachable", 0],
 };
 
 /** What a call to somebody would be like, before it: bars, and words beside them or for those who hear the page. */

@@ -41,7 +41,7 @@ export interface Person {
   home: NodeRef;
   at: NodeRef[];
   /** What a call there would be like; not there while nobody knows, or at this router. */
-  quality?: "good" | "poor" | "unreachable";
+  quality?: "good" | "poor" | "slow" | "unreachable";
   devices: string[];
   you?: boolean;
   /** A new device is let in by a password. */

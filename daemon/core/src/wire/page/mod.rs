@@ -159,6 +159,8 @@ pub enum Quality {
     Good,
     /// Late, or with gaps.
     Poor,
+    /// So late that people have to take turns, yet it gets there.
+    Slow,
     /// Hardly anything gets there and back in time.
     Unreachable,
 }
