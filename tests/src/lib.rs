@@ -2,16 +2,19 @@
 //!
 //! [`daemon`] is a real daemon as a child process, [`page`] a page without a browser that speaks
 //! `docs/protocol.md` to it over TLS; it is written from that document and not with the daemon's own types, so
-//! that the two can disagree. [`bus`] is OpenWrt's `ubusd`, where there is one, and
+//! that the two can disagree; [`rogue`] is a node that says what no node would, [`asker`] a client of
+//! STUN and TURN. [`bus`] is OpenWrt's `ubusd`, where there is one, and
 //! [`namespace`] a machine that a test can spoil. [`keys`] and [`sim`] are a network in virtual time, and people in it,
 //! [`world`] the records of a city; [`figures`] keeps what was measured there. [`shape`] is a bad link.
 
+pub mod asker;
 pub mod bus;
 pub mod daemon;
 pub mod figures;
 pub mod keys;
 pub mod namespace;
 pub mod page;
+pub mod rogue;
 pub mod shape;
 pub mod sim;
 pub mod websocket;

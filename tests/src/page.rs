@@ -68,6 +68,11 @@ impl Device {
         base32(&digest(&SHA256, self.pair.public_key().as_ref()).as_ref()[..16])
     }
 
+    /// Forgets what it has counted, as a browser does that lost all but the key.
+    pub fn count_from(&mut self, counter: u64) {
+        self.counter = counter;
+    }
+
     /// Signs the lines, each ended by LF (section 4).
     pub fn sign(&self, lines: &[&str]) -> Result<String> {
         let text: String = lines.iter().flat_map(|line| [*line, "\n"]).collect();
@@ -125,6 +130,11 @@ impl Page {
         Self::greeted(socket.connect(node).await?, node, Device::new()?).await
     }
 
+    /// The same over this connection.
+    pub async fn open_over(stream: TcpStream, node: SocketAddr) -> Result<Self> {
+        Self::greeted(stream, node, Device::new()?).await
+    }
+
     async fn greeted(stream: TcpStream, node: SocketAddr, device: Device) -> Result<Self> {
         stream.set_nodelay(true)?;
         let stream = connector()?.connect(ServerName::IpAddress(node.ip().into()), stream).await?;
@@ -156,15 +166,25 @@ impl Page {
 
     /// Signs in with a display name that differs.
     pub async fn sign_in_as(&mut self, name: &str, display: &str) -> Result<Value> {
-        let address = format!("{name}@{}", self.node);
-        let signature = self.device.sign(&["truca-sign-in-1", &self.node, &self.challenge, &address])?;
-        let attachment = self.device.attachment(&address, &self.node, self.boot)?;
-        let key = self.device.key();
-        let fields = json!({ "name": name, "display": display, "key": key, "signature": signature, "attachment": attachment });
+        let mut fields = self.sign_in_fields(&format!("{name}@{}", self.node))?;
+        fields["display"] = display.into();
         let signed_in = self.ask("sign_in", fields).await?;
         self.address = text(&signed_in["address"])?;
         self.token = text(&signed_in["token"])?;
         Ok(signed_in)
+    }
+
+    /// What a good page asks `sign_in` with, for an address `name@home`; a counter of the device is used up.
+    pub fn sign_in_fields(&mut self, address: &str) -> Result<Value> {
+        let (name, home) = address.split_once('@').ok_or("an address has an @")?;
+        let signature = self.device.sign(&["truca-sign-in-1", &self.node, &self.challenge, address])?;
+        let attachment = self.device.attachment(address, &self.node, self.boot)?;
+        let key = self.device.key();
+        let mut fields = json!({ "name": name, "display": name, "key": key, "signature": signature, "attachment": attachment });
+        if home != self.node {
+            fields["home"] = home.into();
+        }
+        Ok(fields)
     }
 
     /// Brings back the session of `token`, of which messages up to `seen` have arrived and requests up to
@@ -366,7 +386,7 @@ pub fn connector() -> Result<TlsConnector> {
 }
 
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
+pub(crate) struct Anyone(pub(crate) Arc<CryptoProvider>);
 
 impl ServerCertVerifier for Anyone {
     fn verify_server_cert(

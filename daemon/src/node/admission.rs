@@ -54,7 +54,7 @@ impl CommunityKey {
 
 impl Admission {
     /// What goes into the keys of datagrams.
-    pub(super) fn community(&self) -> Option<[u8; 32]> {
+    pub fn community(&self) -> Option<[u8; 32]> {
         match self {
             Self::Secret(key) => Some(key.0),
             _ => None,
@@ -83,7 +83,7 @@ impl Admission {
     }
 
     /// What `own` shows to `other` on a link, if anything.
-    pub(super) fn proof(&self, own: NodeId, other: NodeId) -> Option<Bytes<32>> {
+    pub fn proof(&self, own: NodeId, other: NodeId) -> Option<Bytes<32>> {
         match self {
             Self::Secret(key) => {
                 let mut proof = [0; 32];

@@ -1,0 +1,115 @@
+//! What STUN and TURN refuse, asked of a real daemon's sockets: requests too fast, a nonce made up, what an expelled
+//! person had, itself. Each of these tests is red when its guard is taken out (`make guards`).
+
+// Clippy's allowance for tests does not reach the helpers of an integration test
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+use truca_core::stun::{BINDING, Writer};
+use truca_core::turn::{attribute, method};
+use truca_tests::asker::{Asker, Grant};
+use truca_tests::daemon::{Daemon, Options};
+use truca_tests::page::Page;
+
+fn start(config: &str) -> Daemon {
+    Daemon::start(Options { config: config.into(), ..Options::default() }).unwrap()
+}
+
+async fn granted(node: &Daemon) -> (Page, Grant) {
+    let mut page = Page::open(node.page()).await.unwrap();
+    let signed_in = page.sign_in("anna").await.unwrap();
+    (page, Grant::of(&signed_in).unwrap())
+}
+
+fn turn(node: &Daemon, counter: &str) -> Value {
+    node.ctl("stun").unwrap()["turn"]["counters"][counter].clone()
+}
+
+fn udp(writer: &mut Writer<'_>) {
+    writer.attribute(attribute::REQUESTED_TRANSPORT, &[&[17, 0, 0, 0]]);
+}
+
+#[tokio::test]
+async fn a_source_that_asks_too_fast_meets_silence_over_stun_and_turn_alike() {
+    // one a second, two at once: both kinds of question share them
+    for method in [BINDING, method::ALLOCATE] {
+        let casa = start("config limits\n\toption stun_rate '1'\n");
+        let mut client = Asker::new(casa.stun()).await.unwrap();
+        for _ in 0..40 {
+            let request = client.request(method, None, udp).unwrap();
+            client.socket.send(&request).await.unwrap();
+        }
+        let all = |stun: &Value| {
+            let counters = &stun["counters"];
+            let answered = counters["requests"].as_u64().unwrap()
+                + stun["turn"]["counters"]["unauthorized"].as_u64().unwrap();
+            answered + counters["too_fast"].as_u64().unwrap() >= 40
+        };
+        let stun = casa.ctl_until("stun", all).unwrap();
+        let refused = stun["counters"]["too_fast"].as_u64().unwrap();
+        // 40 questions take less than 20 s
+        assert!((18..=38).contains(&refused), "method {method}: {stun}");
+    }
+}
+
+#[tokio::test]
+async fn a_nonce_that_was_made_up_is_refused_whoever_signs() {
+    let casa = start("");
+    let (_page, grant) = granted(&casa).await;
+    let mut client = Asker::new(casa.stun()).await.unwrap();
+    let stranger = Grant { user: grant.user.clone(), password: "guessed".into() };
+    for who in [&grant, &stranger] {
+        let answer = client.signed(method::ALLOCATE, who, Some(b"0123456789abcdef"), udp).await.unwrap();
+        assert_eq!(answer.code, 438);
+    }
+    assert_eq!(turn(&casa, "stale_nonces"), 2);
+    // with the nonce that came with the 438 only one of them is served
+    assert_eq!(client.signed(method::ALLOCATE, &stranger, None, udp).await.unwrap().code, 401);
+    assert_eq!(client.signed(method::ALLOCATE, &grant, None, udp).await.unwrap().code, 0);
+}
+
+#[tokio::test]
+async fn what_seems_to_come_from_itself_meets_silence() {
+    let casa = start("");
+    let own = format!("127.0.0.2:{}", casa.stun().port());
+    let mut itself = Asker::bound(&own, casa.stun()).await.unwrap();
+    let request = itself.request(BINDING, None, |_| ()).unwrap();
+    itself.socket.send(&request).await.unwrap();
+    // whoever asks after it is answered after it
+    Asker::new(casa.stun()).await.unwrap().binding().await.unwrap();
+    assert!(itself.socket.try_recv(&mut [0; 64]).is_err(), "it was answered");
+    assert_eq!(casa.ctl("stun").unwrap()["counters"]["bad_source"], 1);
+}
+
+#[tokio::test]
+async fn an_expelled_persons_relay_closes_and_their_grant_opens_no_other() {
+    let casa = start("");
+    let (mut anna, grant) = granted(&casa).await;
+    let mut client = Asker::new(casa.stun()).await.unwrap();
+    let relay = client.allocate(&grant).await.unwrap();
+    let relayed = relay.relayed().unwrap_or_else(|| panic!("no relay: {}", relay.code));
+    assert_eq!(casa.ctl("stun").unwrap()["turn"]["relays"], 1);
+    casa.ctl_with("ban", &json!({ "id": anna.address, "reason": "noise" })).unwrap();
+    assert_eq!(anna.event("bye").await.unwrap()["reason"], "banned");
+    // its port is nobody's any more, and the client is told so
+    tokio::net::UdpSocket::bind(relayed).await.unwrap();
+    assert_eq!(casa.ctl("stun").unwrap()["turn"]["relays"], 0);
+    let refreshed = client.signed(method::REFRESH, &grant, None, |_| ()).await.unwrap();
+    assert_ne!(refreshed.code, 0);
+    let mut again = Asker::new(casa.stun()).await.unwrap();
+    assert_eq!(again.allocate(&grant).await.unwrap().code, 401);
+}
+
+#[tokio::test]
+async fn who_asks_for_more_relays_than_their_share_or_for_none_that_there_are_is_counted() {
+    let casa = start("config turn\n\toption relays_per_account '1'\n");
+    let (_page, grant) = granted(&casa).await;
+    let (mut one, mut two) = (Asker::new(casa.stun()).await.unwrap(), Asker::new(casa.stun()).await.unwrap());
+    assert_eq!(one.allocate(&grant).await.unwrap().code, 0);
+    assert_eq!(two.allocate(&grant).await.unwrap().code, 486);
+    assert_eq!((turn(&casa, "over_quota"), turn(&casa, "bad_requests")), (1.into(), 0.into()));
+    let over_tcp =
+        |writer: &mut Writer<'_>| writer.attribute(attribute::REQUESTED_TRANSPORT, &[&[6, 0, 0, 0]]);
+    assert_eq!(two.signed(method::ALLOCATE, &grant, None, over_tcp).await.unwrap().code, 442);
+    assert_eq!((turn(&casa, "over_quota"), turn(&casa, "bad_requests")), (1.into(), 1.into()));
+}
