@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e bench sim figures fuzz lint web daemon lab-up lab-down lab-shell clean
+.PHONY: help run test unit e2e bench sim guards night figures fuzz lint web daemon lab-up lab-down lab-shell clean
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEB := daemon/web
@@ -47,6 +47,13 @@ sim: web ## Many nodes in virtual time, into target/sim; SIM_NODES="50 100 1000"
 	@mkdir -p $(BUILT)/sim && rm -f $(BUILT)/sim/results.jsonl
 	SIM_OUT=$(abspath $(BUILT))/sim/results.jsonl SIM_NODES="$(or $(SIM_NODES),50 100)" \
 	  cargo test --locked --release -p truca-tests --test sim --test memory --test city -- --nocapture
+
+guards: web ## Takes each guard of tests/guards/list.json out and sees its test turn red; GUARDS="NAME …" these only
+	@tools/need.sh rust
+	@python3 tools/guards.py $(foreach name,$(GUARDS),--only $(name))
+
+night: ## What is too long for each change: guards and mutants
+	@.ci/night
 
 figures: ## What bench and sim measured, kept in docs/figures.jsonl and written into the documents
 	@python3 tools/figures.py keep $(BUILT)/bench/results.jsonl $(BUILT)/sim/results.jsonl

@@ -62,7 +62,9 @@ impl Bus {
         match spawn(&folder.socket()) {
             Ok(child) => Some(Self { folder, child }),
             Err(error) => {
-                println!("skipped: no ubusd on PATH ({error}); build openwrt/libubox and openwrt/ubus");
+                crate::skipped(&format!(
+                    "no ubusd on PATH ({error}); build openwrt/libubox and openwrt/ubus"
+                ));
                 None
             }
         }

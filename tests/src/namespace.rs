@@ -22,8 +22,8 @@ pub fn inside(name: &str) -> bool {
         command
     };
     if !unshare("true", &[]).output().is_ok_and(|output| output.status.success()) {
-        println!(
-            "skipped: no namespaces here: they need root, util-linux and iproute2 (apt-get install iproute2)"
+        crate::skipped(
+            "no namespaces here: they need root, util-linux and iproute2 (apt-get install iproute2)",
         );
         return false;
     }
@@ -33,6 +33,8 @@ pub fn inside(name: &str) -> bool {
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "inside: {}{}", said(&output.stdout), said(&output.stderr));
     assert!(said(&output.stdout).contains("1 passed"), "{name} is not its name");
+    let skipped = said(&output.stdout);
+    skipped.lines().filter(|line| line.starts_with("skipped: ")).for_each(crate::say_skipped);
     false
 }
 

@@ -95,14 +95,17 @@ impl Rogue {
 
     /// An account at this node, signed by it.
     pub fn account(&self, name: &str, display: &str, devices: &[DeviceId]) -> Result<Vec<u8>> {
-        let body = AccountBody {
-            home: self.id(),
-            name: name.parse()?,
-            display: display.parse()?,
-            devices: devices.to_vec(),
-            counter: 1,
-            flags: 0,
-        };
+        self.signs(self.id(), name, display, devices)
+    }
+
+    /// An account at another node, signed by this one.
+    pub fn account_at(&self, home: NodeId, name: &str) -> Result<Vec<u8>> {
+        self.signs(home, name, name, &[DeviceId([1; 16])])
+    }
+
+    fn signs(&self, home: NodeId, name: &str, display: &str, devices: &[DeviceId]) -> Result<Vec<u8>> {
+        let (name, display) = (name.parse()?, display.parse()?);
+        let body = AccountBody { home, name, display, devices: devices.to_vec(), counter: 1, flags: 0 };
         let signature = Bytes(self.identity.sign(&Account::to_sign(&body)));
         Ok(Record::Account(Account { body, signature }).encode())
     }

@@ -179,6 +179,31 @@ async fn nothing_is_heard_on_a_link_before_its_hello() {
 }
 
 #[tokio::test]
+async fn a_record_that_its_home_has_not_signed_is_refused_and_counted() {
+    let casa = start("");
+    let (rogue, other) = (Rogue::new("torre").unwrap(), Rogue::new("font").unwrap());
+    let (mut link, _) = rogue.greeted(casa.page()).await.unwrap();
+    let Record::Account(mut account) =
+        Record::decode(&rogue.account("nuria", "Núria", &[DeviceId([1; 16])]).unwrap()).unwrap()
+    else {
+        panic!("an account")
+    };
+    account.body.flags = 1;
+    link.send(&Frame::Records(vec![Record::Account(account).encode()])).await.unwrap();
+    // one of a home that casa knows, signed by somebody else
+    let (_other_link, _) = other.greeted(casa.page()).await.unwrap();
+    let forged = rogue.account_at(other.id(), "pep").unwrap();
+    link.send(&Frame::Records(vec![forged])).await.unwrap();
+    let bad = |status: &Value| status["counters"]["directory"]["bad_signature"] == 2;
+    let status = casa.ctl_until("status", |status| bad(status) || status["people"] != 0).unwrap();
+    assert_eq!(status["people"], 0);
+    link.send(&Frame::Records(vec![rogue.account("nuria", "Núria", &[DeviceId([1; 16])]).unwrap()]))
+        .await
+        .unwrap();
+    casa.ctl_until("status", |status| status["people"] == 1).unwrap();
+}
+
+#[tokio::test]
 async fn a_third_link_of_a_node_closes_its_oldest() {
     let casa = start("");
     let rogue = Rogue::new("torre").unwrap();

@@ -113,3 +113,34 @@ async fn who_asks_for_more_relays_than_their_share_or_for_none_that_there_are_is
     assert_eq!(two.signed(method::ALLOCATE, &grant, None, over_tcp).await.unwrap().code, 442);
     assert_eq!((turn(&casa, "over_quota"), turn(&casa, "bad_requests")), (1.into(), 1.into()));
 }
+
+#[tokio::test]
+async fn nothing_is_relayed_to_the_internet_nor_to_the_router_itself() {
+    let casa = start("");
+    let (_page, grant) = granted(&casa).await;
+    let mut client = Asker::new(casa.stun()).await.unwrap();
+    let relayed = client.allocate(&grant).await.unwrap().relayed().unwrap();
+    let mut permitted = async |peer: &str| {
+        let peer = format!("{peer}:40000").parse().unwrap();
+        let named = |writer: &mut Writer<'_>| writer.xor_address(attribute::XOR_PEER_ADDRESS, peer);
+        client.signed(method::CREATE_PERMISSION, &grant, None, named).await.unwrap().code
+    };
+    assert_eq!(permitted("10.1.2.3").await, 0);
+    for peer in ["203.0.113.1", "127.0.0.2", "0.0.0.0", "224.0.0.1", "169.254.1.1"] {
+        assert_eq!(permitted(peer).await, 403, "{peer}");
+    }
+    let mut bound = async |port: u16| {
+        let peer = (relayed.ip(), port).into();
+        let channel = |writer: &mut Writer<'_>| {
+            writer.attribute(attribute::CHANNEL_NUMBER, &[&[0x40, 0, 0, 0]]);
+            writer.xor_address(attribute::XOR_PEER_ADDRESS, peer);
+        };
+        client.signed(method::CHANNEL_BIND, &grant, None, channel).await.unwrap().code
+    };
+    // of this router only its relays: neither STUN nor the page
+    for port in [casa.stun().port(), casa.page().port(), 22] {
+        assert_eq!(bound(port).await, 403, "{port}");
+    }
+    assert_eq!(bound(relayed.port()).await, 0);
+    assert_eq!(turn(&casa, "forbidden"), 8);
+}

@@ -88,7 +88,7 @@ fn avahi_and_a_daemon_find_each_other_and_notice_when_the_other_goes() {
     {
         if !Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap().status.success()
         {
-            println!("skipped: {tool} is missing (Debian: apt-get install {package})");
+            truca_tests::skipped(&format!("{tool} is missing (Debian: apt-get install {package})"));
             return;
         }
     }

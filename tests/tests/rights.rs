@@ -150,7 +150,9 @@ impl Ended {
         let name = command.get_program().to_string_lossy().into_owned();
         let started = command.spawn().ok().map(Self);
         if started.is_none() {
-            println!("skipped: no {name} on PATH; build openwrt/{name} (with libubox and ubus; rpcd: uci)");
+            truca_tests::skipped(&format!(
+                "no {name} on PATH; build openwrt/{name} (with libubox and ubus; rpcd: uci)"
+            ));
         }
         started
     }
@@ -234,6 +236,25 @@ fn a_login_of_luci_may_look_or_change_as_its_rights_say() {
         assert!(!may("file", "/usr/sbin/trucad", &"exec".into()) && !may("uci", "network", &"read".into()));
         assert!(!may("ubus", "system", &"reboot".into()));
     }
+}
+
+/// Beside the tests with OpenWrt's own programs: what they would be given.
+#[test]
+fn who_may_only_look_is_granted_no_method_that_changes_something() {
+    let rules: Value = serde_json::from_slice(&fs::read(tree(RULES)).unwrap()).unwrap();
+    let methods = fs::read_to_string(tree("docs/ubus.json")).unwrap();
+    let methods: Value = serde_json::from_str(&methods).unwrap();
+    let granted = |way: &str| -> Vec<String> {
+        let names = rules["luci-app-truca"][way]["ubus"]["truca"].as_array().unwrap();
+        names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let access = |name: &String| {
+        let method =
+            methods["methods"].as_array().unwrap().iter().find(|method| method["name"] == name.as_str());
+        method.unwrap_or_else(|| panic!("there is no method {name}"))["access"].clone()
+    };
+    assert!(granted("read").iter().all(|name| access(name) == "read"), "{:?}", granted("read"));
+    assert!(granted("write").iter().any(|name| access(name) == "write"));
 }
 
 /// Asks as a view does, by JSON-RPC over HTTP; the result, or the error's code.

@@ -255,9 +255,9 @@ impl Clock {
         let debian = format!("/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1", env::consts::ARCH);
         let library = env::var("TRUCA_FAKETIME").unwrap_or(debian);
         if !Path::new(&library).exists() {
-            println!(
-                "skipped: no libfaketime at {library}: apt-get install faketime, or TRUCA_FAKETIME names it"
-            );
+            truca_tests::skipped(&format!(
+                "no libfaketime at {library}: apt-get install faketime, or TRUCA_FAKETIME names it"
+            ));
             return None;
         }
         let clock = Self(env::temp_dir().join(format!("truca-clock-{}", std::process::id())), library);

@@ -18,7 +18,7 @@ const CONFIG: &str = "config turn\n\toption relays_per_account '64'\n\toption ra
 fn has(tool: &str) -> bool {
     let found = Command::new(tool).arg("--help").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
-        eprintln!("{tool} is missing: not tested (Debian: apt-get install coturn)");
+        truca_tests::skipped(&format!("{tool} is missing (Debian: apt-get install coturn)"));
     }
     found
 }

@@ -170,6 +170,19 @@ impl Side {
         }
     }
 
+    /// The next event that the daemon sends, of this name.
+    fn event(&mut self, name: &str) -> Value {
+        loop {
+            let message = self.next();
+            assert_eq!((message.kind, message.method()), (Kind::Invoke, Some("send")), "{message:?}");
+            let said = Value::Object(blobmsg::to_json(blobmsg::read(message.data()).unwrap()));
+            self.say(Kind::Status, message.sequence, 1, vec![Attribute::Status(status::OK)]);
+            if said["id"] == name {
+                return said["data"].clone();
+            }
+        }
+    }
+
     fn invoke(&mut self, method: &str, arguments: &[(String, Blob)]) -> (u32, Value) {
         let mut data = Vec::new();
         blobmsg::write(&mut data, arguments);
@@ -209,6 +222,9 @@ fn the_daemon_serves_the_bus_and_comes_back_to_it() {
     let casa = daemon(&folder.socket());
     let (mut side, methods) = Side::accept(&listener);
     assert_eq!(methods.len(), 15, "{methods:?}");
+    for method in ["members", "accounts", "links", "stun", "ice", "bans", "reports"] {
+        assert_eq!(side.invoke(method, &[]), (status::OK, casa.ctl(method).unwrap()), "{method}");
+    }
     let session = [("ubus_rpc_session".to_owned(), Blob::Text("0".repeat(32)))];
     let (code, answer) = side.invoke("status", &session);
     assert_eq!((code, &answer["node"]["name"]), (status::OK, &json!("casa")));
@@ -231,6 +247,24 @@ fn the_daemon_serves_the_bus_and_comes_back_to_it() {
     let (mut side, _) = Side::accept(&listener);
     assert_eq!(side.invoke("bans", &[]), (status::OK, json!({"bans": []})));
     drop(casa);
+}
+
+#[tokio::test]
+async fn the_bus_is_told_of_members_and_calls() {
+    let folder = Folder::default();
+    let listener = UnixListener::bind(folder.socket()).unwrap();
+    let casa = daemon(&folder.socket());
+    let (mut side, _) = Side::accept(&listener);
+    let options = Options { name: "torre".into(), peers: vec![casa.page()], ..Options::default() };
+    let mut torre = Daemon::start(options).unwrap();
+    let came = side.event("truca.member");
+    assert_eq!((&came["name"], &came["state"], &came["alive"]), (&json!("torre"), &json!("up"), &json!(2)));
+    let (mut caller, _callee, call) = page::talking(casa.page(), casa.page()).await.unwrap();
+    assert!(side.event("truca.call")["calls"].as_u64().unwrap() > 0);
+    caller.ask("hang_up", json!({"call": call, "reason": "hung_up"})).await.unwrap();
+    while side.event("truca.call")["calls"] != 0 {}
+    torre.stop().unwrap();
+    assert_eq!(side.event("truca.member")["state"], "down");
 }
 
 #[test]
