@@ -236,7 +236,7 @@ async fn the_65th_link_is_closed_and_counted() {
 }
 
 /// A node that nobody drives but the test, and a link that a stranger has opened to it.
-fn with_a_link() -> (Node<Identity>, LinkId) {
+fn with_a_link() -> (Node, LinkId) {
     let state = std::env::temp_dir().join(format!("truca-held-{}", std::process::id()));
     let identity = Identity::load_or_create(&state, "casa").unwrap();
     std::fs::remove_dir_all(&state).unwrap();
@@ -253,11 +253,11 @@ fn with_a_link() -> (Node<Identity>, LinkId) {
         page_rate: 0,
         admission: Admission::Open,
     };
-    (Node::new(Time::ZERO, identity, settings, Saved::default()), LinkId(1))
+    (Node::new(Time::ZERO, Box::new(identity), settings, Saved::default()), LinkId(1))
 }
 
 /// Lets time pass until the node closes the link; when that was.
-fn closed_at(node: &mut Node<Identity>, link: LinkId, until: Duration) -> Option<Time> {
+fn closed_at(node: &mut Node, link: LinkId, until: Duration) -> Option<Time> {
     loop {
         let at = node.poll_timeout().filter(|at| *at <= until)?;
         node.handle_timeout(at);
