@@ -58,6 +58,10 @@ impl<'a> Request<'a> {
         for header in raw.headers.iter() {
             request.read_header(header)?;
         }
+        if minor == 0 && request.upgrade.is_some() {
+            // RFC 9110 section 7.8: a server ignores Upgrade over HTTP/1.0, and then nobody knows what is spoken
+            return Err(Response::words(400, "Only HTTP/1.1 can become a WebSocket."));
+        }
         if minor == 1 && request.host.is_none() {
             return Err(Response::words(400, "The request does not say which host it is for."));
         }
@@ -156,6 +160,10 @@ mod tests {
     fn what_carries_a_body_or_no_host_is_refused() {
         assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
         assert_eq!(status("GET / HTTP/1.0\r\n\r\n"), 200);
+        assert_eq!(
+            status("GET /ws HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
+            400
+        );
         assert_eq!(status("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400);
         assert_eq!(status("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"), 200);
         assert_eq!(status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"), 413);

@@ -16,7 +16,8 @@ frame-ancestors 'none'\r\n\
 X-Content-Type-Options: nosniff\r\n\
 Referrer-Policy: no-referrer\r\n\
 Permissions-Policy: camera=(self), microphone=(self), display-capture=(self)\r\n\
-Cross-Origin-Opener-Policy: same-origin\r\n";
+Cross-Origin-Opener-Policy: same-origin\r\n\
+Cross-Origin-Resource-Policy: same-origin\r\n";
 
 const HTML: &str = "text/html; charset=utf-8";
 

@@ -47,6 +47,21 @@ describe("the display name", () => {
     expect(cleanDisplay("\u2066x\u2069")).toBe("x");
   });
 
+  it("keeps joiners where a script needs them, and loses them elsewhere", () => {
+    for (const whole of ["می\u200cخواهم", "क्\u200dष", "👨\u200d👩\u200d👧\u200d👦", "👩🏽\u200d🦰", "🏳\ufe0f\u200d🌈"]) {
+      expect(cleanDisplay(whole)).toBe(whole);
+    }
+    expect(cleanDisplay("a\u200db\u200c")).toBe("ab");
+    expect(cleanDisplay("\u200d👩\u200d\u200d")).toBe("👩");
+  });
+
+  it("loses towers of marks, and marks on nothing", () => {
+    expect(cleanDisplay(`x${"\u0316".repeat(48)}`)).toBe(`x${"\u0316".repeat(4)}`);
+    expect(cleanDisplay("\u0301".repeat(48))).toBe("");
+    expect(cleanDisplay("a \u0301b")).toBe("a b");
+    expect(cleanDisplay("Ê\u0323\u0301")).toBe("Ệ\u0301");
+  });
+
   it("is 1 to 48 characters, counted as people count", () => {
     expect(displayProblem("")).toBe("empty");
     expect(displayProblem("🙂".repeat(48))).toBeNull();

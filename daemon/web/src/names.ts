@@ -45,12 +45,18 @@ function anonymous(random: () => number): string {
 
 export const isName = (text: string): boolean => /^[a-z0-9._-]{1,32}$/.test(text);
 
-// Control, line and paragraph separators, bidi marks and overrides, zero-width.
-const FORBIDDEN = /[\p{Cc}\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu;
+// Control, line and paragraph separators, bidi marks and overrides, zero-width but for joiners.
+const FORBIDDEN = /[\p{Cc}\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/gu;
+// Joiners are kept between what they join: letters of the scripts that need them, and emoji (docs/protocol.md 3)
+const JOINED = "[\\u0600-\\u0dff\\u1000-\\u109f\\u1780-\\u17ff\\u1820-\\u18aa\\u1900-\\u1cff\\u2190-\\u2bff\\ua840-\\uabff\\ufb50-\\ufdff\\ufe0f\\ufe70-\\ufefc\\u{11000}-\\u{11fff}\\u{1f000}-\\u{1faff}]";
+const LOOSE_JOINERS = new RegExp(`(?<!${JOINED})[\\u200c\\u200d]+|[\\u200c\\u200d]+(?!${JOINED})`, "gu");
+// UTS 39 section 5.4: no more than four marks on a character, and none on nothing
+const TOWERS = /(?<=[\p{Mn}\p{Me}]{4})[\p{Mn}\p{Me}]+|(?<=^|\s)[\p{Mn}\p{Me}]+/gu;
 
 /** What may be shown: NFC, one line, no tricks. Empty when nothing is left. */
 export const cleanDisplay = (typed: string): string =>
-  typed.normalize("NFC").replace(/\s+/gu, " ").replace(FORBIDDEN, "").trim();
+  typed.normalize("NFC").replace(/\s+/gu, " ").replace(FORBIDDEN, "").trim()
+    .replace(LOOSE_JOINERS, "").replace(TOWERS, "").trim();
 
 export type DisplayProblem = "empty" | "long" | null;
 
