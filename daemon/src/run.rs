@@ -6,13 +6,11 @@
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls::sign::CertifiedKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -22,24 +20,22 @@ use truca_core::Time;
 use truca_core::discovery::Source;
 use truca_core::ice::masquerade::Finding;
 use truca_core::ice::{Lan, Side};
-use truca_core::id::NodeId;
 use truca_core::sorted::{Map, Set};
 use truca_core::turn::Secrets;
 
 use crate::event::{EVENT_QUEUE, Event, LinkId, LinkOut, NodePoint, PageId, PageOut};
-use crate::host::config::{Config, Overrides, Peer};
+use crate::host::config::{Config, Overrides};
 use crate::host::identity::Identity;
 use crate::host::ubus::Bus;
-use crate::host::{ctl, interfaces, store};
+use crate::host::{ctl, store};
 use crate::listen;
 use crate::mesh::discovery::Mdns;
 use crate::mesh::ice::Ice;
 use crate::mesh::link::{self, Links};
 use crate::mesh::membership;
 use crate::mesh::reflexive::{Answers, Watch};
-use crate::mesh::sources::dns::addresses;
-use crate::mesh::sources::{self, Sources};
-use crate::node::{Keys, Node, Output, Settings, news::News};
+use crate::mesh::sources::Sources;
+use crate::node::{Keys, Node, Output, news::News};
 use crate::outbox::{Outbox, Waiting, Weigh};
 use crate::page::{place::Place, site::Site};
 use crate::task::spawn;
@@ -48,6 +44,8 @@ use crate::tls::{Tls, certificate};
 mod administer;
 mod ice;
 mod paths;
+mod plan;
+mod reload;
 
 /// Members up to which each one that comes may change where pages are led to.
 const FEW: usize = 16;
@@ -58,8 +56,6 @@ const BATCH: usize = 64;
 /// Most bytes that wait to be written to all pages, and to all links: what a router of 64 MiB can spare.
 const MAX_PAGES_WAIT: usize = 8 * 1024 * 1024;
 const MAX_LINKS_WAIT: usize = 4 * 1024 * 1024;
-/// Where ubusd listens (OpenWrt 21.02 and later).
-const UBUS: &str = "/var/run/ubus/ubus.sock";
 /// How long goodbyes may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -205,7 +201,7 @@ impl Running {
         let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(ice::random()));
         let doors = Rc::new(listen::Shared::new(tls, site, link_wing, ice.clone()));
 
-        let sources = Sources::start(&plan(&config, overrides, id), events.clone());
+        let sources = Sources::start(&plan::discovery(&config, overrides, id), events.clone());
         let ear = sources.ear(Source::Mdns);
         let mdns = match config.mdns.then(|| Mdns::start(id, &config.name, config.port, &config.listen, ear))
         {
@@ -220,8 +216,8 @@ impl Running {
         let saved = store::load(&config.state);
         let answers = Answers::new(ice.clone(), config.limits.stun_rate, u64::from_be_bytes(ice::random()));
         let watch = Watch::start(start, events.clone());
-        let trusted = host_of(&config, &page);
-        let node = Node::new(Time::ZERO, Box::new(identity), settings(&config, trusted.clone())?, saved);
+        let trusted = plan::trusted_host(&config, &page);
+        let node = Node::new(Time::ZERO, Box::new(identity), plan::node(&config, trusted.clone())?, saved);
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
             start,
@@ -432,105 +428,6 @@ impl Running {
         self.doors.site.place.replace(place);
     }
 
-    /// Interfaces come and go, and so do the addresses behind names.
-    fn look_around(&mut self) {
-        let now = self.now();
-        self.place_pages();
-        if self.troubles.contains_key("no_control_socket")
-            && let Ok(server) = ctl::Server::bind(&self.config.run_dir)
-        {
-            spawn(server.serve(self.events.clone()));
-            self.trouble("no_control_socket", None);
-        }
-        if let Err(error) = self.listen() {
-            self.trouble("not_listening", Some(error.to_string()));
-        }
-        self.serve_stun();
-        self.serve_turn();
-        self.look_at_paths(false);
-        self.sources.look_around(&plan(&self.config, &self.overrides, self.node.id()));
-        if let Some(failed) = self.mdns.as_ref().map(Mdns::failed) {
-            self.trouble("no_mdns", failed);
-        }
-        if let Ok(settings) = settings(&self.config, self.trusted.clone()) {
-            self.node.set_settings(now, settings);
-        }
-        for Peer { host, port, id } in self.config.peers.iter().cloned() {
-            if host.parse::<IpAddr>().is_ok() {
-                continue;
-            }
-            let events = self.events.clone();
-            spawn(async move {
-                match addresses(&host).await {
-                    Ok(found) => {
-                        for ip in found.into_iter().take(4) {
-                            let address = SocketAddr::new(ip, port);
-                            // an error means that the daemon stops
-                            let _ = events.send(Event::Candidate { address, id, source: "peer" }).await;
-                        }
-                    }
-                    Err(error) => log::debug!("peer {host}: {error}"),
-                }
-            });
-        }
-    }
-
-    /// SIGHUP: takes over what can change while it runs. A configuration with an error changes nothing.
-    fn reload(&mut self) -> Result<(), String> {
-        let loaded = Config::load(&self.overrides).map_err(|error| error.to_string());
-        self.trouble("settings", loaded.as_ref().err().cloned());
-        let (config, warnings) = loaded?;
-        for warning in warnings {
-            log::warn!("{warning}");
-        }
-        let fixed = |c: &Config| {
-            (
-                c.listen.clone(),
-                c.port,
-                c.http_port,
-                c.stun_port,
-                c.state.clone(),
-                c.run_dir.clone(),
-                c.mdns,
-                c.admission.clone(),
-            )
-        };
-        if fixed(&config) != fixed(&self.config) {
-            log::warn!("addresses, ports, directories, admission and mDNS change only with a restart");
-        }
-        if let Some((chain, key)) = &config.certificate {
-            let page = certificate::load(chain, key).map_err(|error| error.to_string()).and_then(|page| {
-                self.doors.tls.set_page(&page).map_err(|error| error.to_string())?;
-                self.trusted = host_of(&config, &page);
-                page.end_entity_cert()
-                    .map(|leaf| certificate::fingerprint(leaf))
-                    .map_err(|error| error.to_string())
-            });
-            match page {
-                Ok(fingerprint) => {
-                    self.doors.site.fingerprint.replace(fingerprint.clone());
-                    self.fingerprint = fingerprint;
-                    self.trouble("certificate", None);
-                }
-                Err(error) => {
-                    self.trouble("certificate", Some(format!("the certificate stays as it was: {error}")));
-                }
-            }
-        }
-        log::set_max_level(config.log_level);
-        let old = std::mem::replace(&mut self.config, config);
-        let new = &mut self.config;
-        (new.listen, new.port, new.http_port, new.stun_port) =
-            (old.listen, old.port, old.http_port, old.stun_port);
-        (new.state, new.run_dir, new.mdns) = (old.state, old.run_dir, old.mdns);
-        self.sources.configure(&plan(&self.config, &self.overrides, self.node.id()));
-        self.look_around();
-        // the firewall tells of its changes by a reload
-        self.look_at_paths(true);
-        log::info!("reloaded");
-        Ok(())
-    }
-
     /// Says goodbye to everybody and writes the state.
     async fn close(mut self) {
         log::info!("stopping");
@@ -592,65 +489,9 @@ fn send<Id: Ord + Copy, T: Weigh>(
     }
 }
 
-/// The host for which browsers trust our certificate: never with the node's own, which no browser knows.
-fn host_of(config: &Config, page: &CertifiedKey) -> Option<String> {
-    config.certificate.as_ref()?;
-    let named = || certificate::host(page.end_entity_cert().ok()?).map(str::to_owned);
-    config.community_host.clone().or_else(named)
-}
-
-fn settings(config: &Config, trusted: Option<String>) -> Result<Settings, Box<dyn Error>> {
-    let peer = |peer: &Peer| Some((SocketAddr::new(peer.host.parse().ok()?, peer.port), peer.id));
-    Ok(Settings {
-        name: config.name.parse()?,
-        addresses: interfaces::addresses(&config.addresses, &config.listen),
-        port: config.port,
-        stun_port: config.stun_port,
-        trusted,
-        peers: config.peers.iter().filter_map(peer).collect(),
-        max_sessions: config.limits.sessions as usize,
-        max_sessions_per_account: config.limits.sessions_per_account as usize,
-        max_accounts: config.limits.accounts as usize,
-        page_rate: config.limits.page_rate,
-        admission: config.admission.clone(),
-    })
-}
-
 /// Whether a member that is alive says that it is at this address.
 fn is_member_at(node: &Node, address: SocketAddr) -> bool {
     let body = |id| node.directory().node(id).map(|record| &record.body);
     let mut members = node.alive().iter().filter(|id| **id != node.id()).filter_map(body);
     members.any(|body| body.port == address.port() && body.addresses.contains(&address.ip()))
-}
-
-/// What the discovery sources are to do.
-fn plan(config: &Config, overrides: &Overrides, id: NodeId) -> sources::Plan {
-    use sources::From;
-    let discovery = config.discovery.clone();
-    let bus = |on: bool| on.then(|| From::Bus(overrides.ubus.clone().unwrap_or_else(|| UBUS.into())));
-    let directory = |(on, path): (bool, PathBuf)| on.then_some(From::Directory(path));
-    let sockets = |(on, at): (bool, Vec<SocketAddr>)| on.then_some(From::Sockets(at));
-    let domains = (!discovery.dns_domains.is_empty())
-        .then_some(From::Domains(discovery.dns_domains, discovery.dns_servers));
-    let from = [
-        (Source::Mdns, config.mdns.then_some(From::Itself)),
-        (Source::Umdns, bus(discovery.umdns)),
-        (Source::Bmx6, directory(discovery.bmx6)),
-        (Source::Bmx7, directory(discovery.bmx7)),
-        (Source::Babeld, sockets(discovery.babeld)),
-        (Source::SharedState, bus(discovery.shared_state)),
-        (Source::Olsr, sockets(discovery.olsr)),
-        (Source::Oonf, sockets(discovery.oonf)),
-        (Source::Dns, domains),
-    ];
-    sources::Plan {
-        id,
-        port: config.port,
-        addresses: interfaces::addresses(&config.addresses, &config.listen),
-        loopback: config.listen.iter().all(IpAddr::is_loopback),
-        from: from.into_iter().filter_map(|(source, from)| Some((source, from?))).collect(),
-        publish: discovery.publish,
-        probe: discovery.probe,
-        avoid: discovery.avoid,
-    }
 }

@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -35,12 +36,16 @@ fn output(command: &mut Command) -> (i32, String, String) {
 
 /// A daemon on loopback that disturbs no other.
 fn start(dir: &std::path::Path, port: u16) -> Child {
+    start_with(dir, port, &["--no-mdns"])
+}
+
+fn start_with(dir: &std::path::Path, port: u16, arguments: &[&str]) -> Child {
     let file = dir.join("truca");
     if !file.exists() {
         fs::write(&file, "").unwrap();
     }
     let mut command = trucad();
-    command.args(["--listen", "127.0.0.1", "--no-mdns", "--http-port", "0"]);
+    command.args(["--listen", "127.0.0.1", "--http-port", "0"]).args(arguments);
     command.arg("--config").arg(&file);
     command.args(["--port", &port.to_string(), "--stun-port", &(port + 1).to_string()]);
     command.arg("--state").arg(dir.join("state")).arg("--run-dir").arg(dir.join("run"));
@@ -129,6 +134,28 @@ fn sighup_takes_over_what_changed_and_keeps_what_is_wrong_out() {
     wait("it is not reloaded", || status().contains("\"after\""));
     signal("-TERM", &daemon);
     assert_eq!(end(daemon), Some(0));
+}
+
+#[test]
+fn what_only_a_restart_takes_over_is_said_at_every_sighup() {
+    let dir = directory("restart");
+    let status =
+        || output(trucad().args(["ctl", "--json", "--run-dir"]).arg(dir.join("run")).arg("status")).1;
+    fs::write(dir.join("truca"), "config discovery\n\toption mdns 0\n").unwrap();
+    let mut daemon = start_with(&dir, 28454, &[]);
+    let mut log = daemon.stderr.take().unwrap();
+    wait("it does not start", || status().contains("\"node\""));
+    for name in ["once", "twice"] {
+        let config = format!("config node\n\toption name {name}\nconfig discovery\n\toption mdns 1\n");
+        fs::write(dir.join("truca"), config).unwrap();
+        signal("-HUP", &daemon);
+        wait("it is not reloaded", || status().contains(&format!("\"{name}\"")));
+    }
+    signal("-TERM", &daemon);
+    assert_eq!(end(daemon), Some(0));
+    let mut said = String::new();
+    log.read_to_string(&mut said).unwrap();
+    assert_eq!(said.matches("until a restart as before: discovery.mdns\n").count(), 2, "{said}");
 }
 
 #[test]

@@ -63,6 +63,7 @@ test('every option is shown as what it is, with its default and with help', () =
     if (row.type === 'word') assert.deepEqual(Object.keys(field.values), row.words, name);
     assert.equal(field.password ?? false, row.secret, `${name}: secret`);
     assert.ok(field.title && field.help, `${name}: help`);
+    assert.equal(field.help.includes('Changing it restarts Truca.'), row.restart, `${name}: restart`);
   }
 });
 

@@ -1,7 +1,13 @@
 //! What the package says against what the daemon does: one source of truth, held by tests. The scripts of the
 //! package are run by `tests/package/run.sh`.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write as _,
+    fs,
+    path::Path,
+};
 
 use trucad::host::config::{Config, Overrides, options::TABLE};
 
@@ -103,6 +109,34 @@ fn the_scripts_know_the_daemons_defaults() {
         let wanted = format!("{variable}={}", row.default);
         assert!(functions.split_whitespace().any(|word| word == wanted), "{wanted} is not in functions.sh");
     }
+}
+
+/// What the service restarts the daemon for, as `section.option`: the variables of `truca_fixed`, and where
+/// `functions.sh` reads each.
+fn restarted_for(functions: &str) -> BTreeSet<String> {
+    let fixed = functions.lines().find_map(|line| line.trim().strip_prefix("truca_fixed=")).unwrap();
+    let variables = fixed.trim_matches('"').split_whitespace().map(|word| word.trim_start_matches('$'));
+    let mut read = BTreeMap::new();
+    let mut section = "";
+    for line in functions.lines() {
+        if let Some(name) = line.strip_prefix("_truca_").and_then(|rest| rest.strip_suffix("() {")) {
+            section = name;
+        }
+        if let ["config_get" | "config_get_bool", variable, _, option, _] =
+            line.split_whitespace().collect::<Vec<_>>()[..]
+        {
+            read.insert(variable, format!("{section}.{option}"));
+        }
+    }
+    variables.map(|variable| read[variable].clone()).collect()
+}
+
+#[test]
+fn the_service_restarts_the_daemon_for_what_it_takes_over_only_at_a_start() {
+    let functions = fs::read_to_string(tree("openwrt-feed/truca/files/functions.sh")).unwrap();
+    let fixed = TABLE.iter().filter(|row| row.restarts());
+    let fixed: BTreeSet<String> = fixed.map(|row| format!("{}.{}", row.section, row.option)).collect();
+    assert_eq!(restarted_for(&functions), fixed);
 }
 
 #[test]

@@ -121,6 +121,11 @@ impl Ice {
         })
     }
 
+    /// From now on so many requests a second of one source are answered (0: all).
+    pub fn set_rate(&self, rate: u32) {
+        self.state.borrow_mut().rate.set(rate);
+    }
+
     /// The time of the cores.
     pub fn now(&self) -> Time {
         self.start.elapsed()

@@ -204,6 +204,11 @@ impl Answers {
         Self { ice, rate: Rc::new(RefCell::new(Rate::new(rate, salt))), open: Vec::new() }
     }
 
+    /// From now on so many questions a second of one source are answered (0: all).
+    pub fn set_rate(&self, rate: u32) {
+        self.rate.borrow_mut().set(rate);
+    }
+
     /// Answers where ports are kept, and nowhere else. A side keeps its port; a new one takes the first that is free.
     ///
     /// # Errors

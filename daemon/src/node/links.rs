@@ -262,6 +262,15 @@ impl Node {
         self.settle(now);
     }
 
+    /// Who may be a member has changed: an address at which nobody could be linked with is tried again at once.
+    pub(super) fn try_all_again(&mut self, now: Time) {
+        for (address, dial) in self.links.dials.iter_mut().filter(|(_, dial)| !dial.under_way) {
+            self.jobs.remove(&(dial.due, Job::Dial(*address)));
+            (dial.failures, dial.due) = (0, now);
+            self.jobs.insert((now, Job::Dial(*address)));
+        }
+    }
+
     fn dial_over(&mut self, now: Time, remote: SocketAddr, success: bool) {
         let Some(dial) = self.links.dials.get_mut(&remote) else { return };
         dial.under_way = false;

@@ -382,10 +382,11 @@ impl Node {
         counters.malformed | counters.forged | counters.unreadable
     }
 
-    /// The addresses or the name of this node changed.
+    /// The addresses or the name of this node changed, or who may be a member.
     pub fn set_settings(&mut self, now: Time, settings: Settings) {
-        // the keys of datagrams have it in them, so it holds for the life of the process
-        let settings = Settings { admission: self.settings.admission.clone(), ..settings };
+        if settings.admission != self.settings.admission {
+            self.admit_anew(now, settings.admission.clone());
+        }
         let changed = (&settings.name, &settings.addresses, settings.port, settings.stun_port)
             != (&self.settings.name, &self.settings.addresses, self.settings.port, self.settings.stun_port);
         if settings.trusted != self.settings.trusted {

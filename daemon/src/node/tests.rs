@@ -132,3 +132,98 @@ fn a_call_finds_a_link_also_when_all_are_taken() {
     assert!(closed(&outputs, LinkId(100)), "the oldest made room: {outputs:?}");
     assert!(outputs.iter().any(|output| matches!(output, Output::Dial(at) if *at == address(3))));
 }
+
+/// A node with a neighbour that is a member: the node, their link, and the neighbour's membership.
+fn with_member() -> (Node, LinkId, Gossip) {
+    let mut node = node();
+    let link = link(&mut node, 1, OTHER, true);
+    let mut other = Gossip::new(id(OTHER), 1, BenchKeys(OTHER).agreement_secret(), 1, |_| Some(1));
+    let agreement = Gossip::agreement(BenchKeys(OWN).agreement_secret());
+    other.introduce(id(OWN), agreement, vec![address(OWN)], true);
+    while !datagrams(&mut node, &mut other).is_empty() {}
+    assert!(node.alive.contains(&id(OTHER)));
+    (node, link, other)
+}
+
+/// One exchange of datagrams; what the node has put out.
+fn datagrams(node: &mut Node, other: &mut Gossip) -> Vec<Output> {
+    let outputs = drain(node);
+    for output in &outputs {
+        if let Output::Datagram { payload, .. } = output {
+            other.handle_datagram(Time::ZERO, address(OWN), payload);
+        }
+    }
+    while let Some(output) = other.poll_output() {
+        if let gossip::Output::Send { payload, .. } = output {
+            node.handle_datagram(Time::ZERO, address(OTHER), &payload);
+        }
+    }
+    outputs
+}
+
+fn admits(node: &mut Node, admission: Admission) -> Vec<Output> {
+    node.set_settings(Time::ZERO, Settings { admission, ..node.settings.clone() });
+    drain(node)
+}
+
+fn secret(words: &str) -> Admission {
+    Admission::Secret(admission::CommunityKey::of(words))
+}
+
+#[test]
+fn a_community_that_is_closed_while_it_runs_believes_nobody_who_has_not_shown_the_secret() {
+    let (mut node, first, mut other) = with_member();
+    for (number, admission) in
+        [(10, secret("correct horse battery")), (20, secret("something else entirely"))]
+    {
+        let outputs = admits(&mut node, admission.clone());
+        assert!(number > 10 || closed(&outputs, first));
+        assert_eq!(node.alive, [id(OWN)].into_iter().collect());
+        let forged = node.gossip.counters().forged;
+        other.join(Time::ZERO, id(OWN), node.gossip.generation());
+        datagrams(&mut node, &mut other);
+        assert!(node.gossip.counters().forged > forged);
+        assert_eq!(node.alive.len(), 1, "what it says by datagrams is not heard");
+        let stranger = link(&mut node, number, OTHER, false);
+        assert!(closed(&drain(&mut node), stranger), "and a link without a proof is closed");
+
+        let link = LinkId(number + 1);
+        node.link_opened(Time::ZERO, link, &BenchKeys(OTHER).point(), address(OTHER), false);
+        let proof = admission.proof(id(OTHER), id(OWN)).expect("a proof");
+        node.link_frame(Time::ZERO, link, &Frame::Prove(proof).encode());
+        let hello = Frame::Hello { version: VERSION, node: node_record(OTHER, 1), generation: 1 };
+        node.link_frame(Time::ZERO, link, &hello.encode());
+        assert_eq!(node.links.to(id(OTHER)), Some(link));
+        assert!(!closed(&admits(&mut node, admission), link), "what is as it was closes nothing");
+    }
+    let open = node.links.to(id(OTHER)).expect("a link");
+    assert!(closed(&admits(&mut node, Admission::Open), open), "the key of datagrams is another one");
+    let link = link(&mut node, 30, OTHER, false);
+    assert_eq!(node.links.to(id(OTHER)), Some(link));
+}
+
+#[test]
+fn who_is_taken_from_the_list_is_let_go_and_may_come_back() {
+    let (mut node, first, mut other) = with_member();
+    let pep = sign_in(&mut node, 1);
+    let list = |keys: &[u8]| Admission::Allow(keys.iter().map(|key| id(*key)).collect());
+    assert!(!closed(&admits(&mut node, list(&[OTHER, 3])), first), "all who are known are on it");
+    assert!(node.alive.contains(&id(OTHER)));
+
+    let outputs = admits(&mut node, list(&[3]));
+    assert!(closed(&outputs, first));
+    assert!(node.directory.node(&id(OTHER)).is_none() && node.alive.len() == 1);
+    assert_eq!(node.directory.accounts_of(id(OWN)).count(), 1, "people of this home stay");
+    assert!(node.pages.open.contains_key(&pep));
+    other.join(Time::ZERO, id(OWN), node.gossip.generation());
+    datagrams(&mut node, &mut other);
+    assert_eq!(node.alive.len(), 1);
+    let refused = link(&mut node, 10, OTHER, false);
+    assert!(closed(&drain(&mut node), refused));
+
+    for (number, admission) in [(20, list(&[3, OTHER])), (30, Admission::Open)] {
+        admits(&mut node, admission);
+        let link = link(&mut node, number, OTHER, false);
+        assert_eq!(node.links.to(id(OTHER)), Some(link));
+    }
+}

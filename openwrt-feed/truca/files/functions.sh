@@ -53,7 +53,7 @@ truca_load() {
 	config_foreach _truca_ice ice
 	config_foreach _truca_turn turn
 	config_foreach _truca_firewall firewall
-	# What the daemon takes over only at a start
+	# What the daemon takes over only at a start (a test compares it with its table of options)
 	truca_fixed="$truca_port $truca_http_port $truca_stun_port $truca_mdns $truca_state $truca_run_dir $truca_listen"
 }
 

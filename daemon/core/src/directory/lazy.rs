@@ -181,7 +181,7 @@ impl Directory {
         unchecked.is_some_and(|key| !self.check(&key))
     }
 
-    fn drop_record(&mut self, key: &Key) {
+    pub(super) fn drop_record(&mut self, key: &Key) {
         let gone = match key {
             Key::Node(id) => self.nodes.remove(id).map(|e| {
                 self.release(&e.record.body.name);

@@ -316,6 +316,19 @@ impl Directory {
         }
     }
 
+    /// Forgets every node that is not wanted, and the people whose home it is; this node is.
+    pub fn keep_nodes(&mut self, wanted: impl Fn(NodeId) -> bool) {
+        for key in self.keys() {
+            let (Key::Node(of)
+            | Key::Account(Address { home: of, .. })
+            | Key::Attachment(Address { home: of, .. }, _)) = key;
+            if of != self.own && !wanted(of) {
+                self.unchecked -= usize::from(self.source_of(&key).is_some_and(|source| source > 0));
+                self.drop_record(&key);
+            }
+        }
+    }
+
     /// Tombstones of a home, with how late they were made.
     fn tombstones(&self, home: NodeId) -> Vec<(u32, Name)> {
         let stamp = |body: &AccountBody| (body.counter, body.name.clone());

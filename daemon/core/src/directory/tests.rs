@@ -137,6 +137,37 @@ fn a_record_with_any_byte_changed_is_refused_counted_and_changes_nothing() {
 }
 
 #[test]
+fn of_nodes_that_are_not_wanted_any_more_nothing_is_left() {
+    let (home, other, device, guest) = (Signer::new(), Signer::new(), Signer::new(), Signer::new());
+    let of = |home: &Signer, name: &str, device: &Signer, at: &Signer| {
+        let here = device.attachment(&home.address(name), at.id(), 1, 1, Status::Here);
+        [home.node(1, 1), home.account(name, &[device], 1), here]
+    };
+    let ours = of(&home, "nuria", &device, &other);
+    let theirs = of(&other, "pep", &guest, &home);
+    let (mut all, mut some) = (directory(), directory());
+    for record in &ours {
+        all.merge(record).unwrap();
+        some.merge(record).unwrap();
+    }
+    for record in &theirs {
+        assert!(matches!(all.merge_lazily(record, NodeId([9; 16])), Ok(Merged::Unchecked(_))));
+    }
+    let before = all.revision();
+    all.keep_nodes(|id| id == home.id());
+    assert_eq!((all.digest(), all.sizes(), all.unchecked()), (some.digest(), some.sizes(), 0));
+    assert!(all.namesakes().is_none() && all.revision() != before);
+    // they may come again
+    for record in &theirs {
+        assert!(matches!(all.merge(record), Ok(Merged::New(_))));
+    }
+    let mut own = Directory::new(home.id(), Limits::default());
+    ours.iter().for_each(|record| drop(own.merge(record).unwrap()));
+    own.keep_nodes(|_| false);
+    assert_eq!(own.sizes(), some.sizes(), "this node is always wanted");
+}
+
+#[test]
 fn the_larger_counter_wins_and_an_old_record_says_nothing() {
     let (home, device) = (Signer::new(), Signer::new());
     let mut directory = directory();

@@ -123,6 +123,7 @@ impl Identity for Member {
 }
 
 /// Hands arrived records to the node; foca's own opinion of what is new is not asked.
+#[derive(Clone)]
 struct Mailbox {
     arrived: Rc<RefCell<Vec<Vec<u8>>>>,
     key_of: fn(&[u8]) -> Option<u64>,
@@ -258,7 +259,7 @@ pub struct Gossip {
     agree: Agree,
     community: Option<[u8; 32]>,
     foca: Foca<Member, PostcardCodec, SmallRng, Mailbox>,
-    arrived: Rc<RefCell<Vec<Vec<u8>>>>,
+    mailbox: Mailbox,
     peers: Map<Short, Peer>,
     /// Members without a record, and when they were last spoken of.
     strangers: Map<Short, Time>,
@@ -299,22 +300,14 @@ impl Gossip {
         seed: u64,
         key_of: fn(&[u8]) -> Option<u64>,
     ) -> Self {
-        let arrived = Rc::new(RefCell::new(Vec::new()));
-        let mailbox = Mailbox { arrived: arrived.clone(), key_of };
+        let mailbox = Mailbox { arrived: Rc::default(), key_of };
         let identity = Member { short: short(id), generation };
-        let rng = SmallRng::seed_from_u64(seed);
         Self {
             secret: secret.into(),
             agree: PairKey::agree,
             community: None,
-            foca: Foca::with_custom_broadcast(
-                identity,
-                config(transmissions(1)),
-                rng,
-                PostcardCodec,
-                mailbox,
-            ),
-            arrived,
+            foca: alone(identity, seed, mailbox.clone()),
+            mailbox,
             peers: Map::new(),
             strangers: Map::new(),
             strangers_swept: Time::ZERO,
@@ -347,6 +340,32 @@ impl Gossip {
     pub fn of_community(mut self, key: Option<[u8; 32]>) -> Self {
         self.community = key;
         self
+    }
+
+    /// Takes leave of all members and begins anew, alone, under another key of the community: who was a member must
+    /// be linked with again, and only who has the key can be heard. `seed` as for [`Self::new`].
+    pub fn begin_anew(&mut self, now: Time, community: Option<[u8; 32]>, seed: u64) {
+        let members: Vec<NodeId> = self.alive().collect();
+        self.leave(now);
+        let own = self.foca.identity();
+        // as another one: those who heard the goodbye will believe nothing more of this one
+        let own = Member { generation: own.generation.wrapping_add(1), ..*own };
+        self.foca = alone(own, seed, self.mailbox.clone());
+        self.community = community;
+        for peer in self.peers.values_mut() {
+            peer.key = None;
+        }
+        self.mailbox.arrived.borrow_mut().clear();
+        self.strangers.clear();
+        self.timers.clear();
+        self.removals.clear();
+        self.joining.clear();
+        self.doubts.clear();
+        (self.probe, self.news_at) = (None, None);
+        self.transmissions = transmissions(1);
+        self.sum = u64::from_be_bytes(own.short);
+        self.outputs.extend(members.into_iter().map(Output::Down));
+        self.outputs.push_back(Output::Generation(own.generation));
     }
 
     /// Our public agreement key, for our node record.
@@ -525,7 +544,7 @@ impl Gossip {
         }
         self.own_generation(before);
         self.carry_out(now, effects);
-        let arrived = core::mem::take(&mut *self.arrived.borrow_mut());
+        let arrived = core::mem::take(&mut *self.mailbox.arrived.borrow_mut());
         self.outputs.extend(arrived.into_iter().map(Output::Arrived));
         if theirs != self.summary() {
             self.outputs.push_back(Output::Differs(id));
@@ -868,6 +887,12 @@ impl Gossip {
 fn transmissions(members: usize) -> NonZeroU8 {
     let doublings = members.max(1).ilog2() as u8;
     NonZeroU8::MIN.saturating_add(doublings.saturating_add(4).max(TRANSMISSIONS - 1))
+}
+
+/// A member that knows no other. `seed` only chooses whom to probe.
+fn alone(own: Member, seed: u64, mailbox: Mailbox) -> Foca<Member, PostcardCodec, SmallRng, Mailbox> {
+    let rng = SmallRng::seed_from_u64(seed);
+    Foca::with_custom_broadcast(own, config(transmissions(1)), rng, PostcardCodec, mailbox)
 }
 
 fn config(max_transmissions: NonZeroU8) -> Config {

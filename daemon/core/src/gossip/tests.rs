@@ -235,3 +235,48 @@ fn only_so_many_are_looked_at() {
 }
 
 mod roll;
+
+/// Hands each other's datagrams over until both are quiet.
+fn talk(left: &mut Gossip, right: &mut Gossip) {
+    let at = |n: u8| SocketAddr::from(([10, 0, 0, n], 8443));
+    loop {
+        let (from_left, from_right) = (sent(left), sent(right));
+        if from_left.is_empty() && from_right.is_empty() {
+            return;
+        }
+        from_left.iter().for_each(|datagram| right.handle_datagram(Time::ZERO, at(1), datagram));
+        from_right.iter().for_each(|datagram| left.handle_datagram(Time::ZERO, at(2), datagram));
+    }
+}
+
+#[test]
+fn who_begins_anew_under_another_key_has_no_members_and_hears_only_those_who_have_the_key() {
+    let (mut left, mut right, at_left, at_right) = pair();
+    let (left_id, right_id) = (NodeId([1; 16]), NodeId([2; 16]));
+    left.join(Time::ZERO, right_id, 1);
+    talk(&mut left, &mut right);
+    assert!(left.is_alive(right_id) && right.is_alive(left_id));
+
+    left.begin_anew(Time::ZERO, Some([9; 32]), 3);
+    let outputs: Vec<Output> = std::iter::from_fn(|| left.poll_output()).collect();
+    assert!(outputs.contains(&Output::Down(right_id)) && outputs.contains(&Output::Generation(2)));
+    assert!(left.is_empty());
+    for output in outputs {
+        if let Output::Send { payload, .. } = output {
+            right.handle_datagram(Time::ZERO, at_left, &payload);
+        }
+    }
+    assert!(!right.is_alive(left_id), "it was said goodbye to");
+
+    right.join(Time::ZERO, left_id, 2);
+    for datagram in sent(&mut right) {
+        left.handle_datagram(Time::ZERO, at_right, &datagram);
+    }
+    assert_eq!((left.counters().forged, left.is_empty()), (1, true));
+
+    right.begin_anew(Time::ZERO, Some([9; 32]), 4);
+    sent(&mut right);
+    right.join(Time::ZERO, left_id, 2);
+    talk(&mut left, &mut right);
+    assert!(left.is_alive(right_id) && right.is_alive(left_id));
+}

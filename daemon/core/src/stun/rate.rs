@@ -36,6 +36,13 @@ impl Rate {
         Self { a_second, salt, buckets: vec![Bucket { tokens: a_second * 2000, at: 0 }; count].into() }
     }
 
+    /// From now on so many; who was bounded by another number begins anew.
+    pub fn set(&mut self, a_second: u32) {
+        if a_second != self.a_second {
+            *self = Self::new(a_second, self.salt);
+        }
+    }
+
     /// Whether a question from there is answered now.
     pub fn admits(&mut self, now: Time, source: IpAddr) -> bool {
         let place = self.place(source);
@@ -81,6 +88,20 @@ mod tests {
         assert!(rate.admits(Time::ZERO, other), "who floods does not silence others");
         let admitted = (0..1000).filter(|n| rate.admits(Duration::from_millis(*n), flood)).count();
         assert_eq!(admitted, 9, "999 ms later");
+    }
+
+    #[test]
+    fn another_rate_holds_at_once_and_the_same_gives_nothing() {
+        let mut rate = Rate::new(1, 7);
+        let flood = ip("10.1.2.3");
+        let burst = |rate: &mut Rate| (0..1000).filter(|_| rate.admits(Time::ZERO, flood)).count();
+        assert_eq!(burst(&mut rate), 2);
+        rate.set(1);
+        assert_eq!(burst(&mut rate), 0, "what was taken is not given back");
+        rate.set(3);
+        assert_eq!(burst(&mut rate), 6);
+        rate.set(0);
+        assert_eq!(burst(&mut rate), 1000);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use log::LevelFilter;
 
-use super::{Error, draft::Draft};
+use super::{Config, Error, draft::Draft};
 use crate::node::admission::MAX_ALLOWED;
 
 /// One option.
@@ -35,9 +35,17 @@ pub struct Row {
     pub(super) put: fn(&mut Draft, &str) -> Option<()>,
     /// Empties a list.
     pub(super) clear: fn(&mut Draft),
+    /// For what is opened once, at the start: puts the old value back into a new configuration, and says whether
+    /// that changes it. The rest is taken over while the daemon runs.
+    keep: Option<fn(&Config, &mut Config) -> bool>,
 }
 
 impl Row {
+    /// Whether a change is taken over only by a restart.
+    pub fn restarts(&self) -> bool {
+        self.keep.is_some()
+    }
+
     /// The error for a value that is not allowed.
     pub(super) fn refuse(&self, origin: String, value: &str) -> Error {
         // A value can be 4 KiB; its beginning is enough to find it
@@ -46,9 +54,10 @@ impl Row {
     }
 }
 
-/// Expands to a row; the parts in brackets are for options with a flag, for lists, and for secrets.
+/// Expands to a row; the parts in brackets are for options with a flag, for lists, for secrets, and for what a
+/// restart alone takes over: its field in [`Config`].
 macro_rules! row {
-    ($section:literal $option:literal $([$flag:literal $word:literal])? = $default:literal, $allowed:literal, $help:literal, $put:expr $(, clear $clear:expr)? $(, secret $secret:literal)?) => {
+    ($section:literal $option:literal $([$flag:literal $word:literal])? = $default:literal, $allowed:literal, $help:literal, $put:expr $(, clear $clear:expr)? $(, secret $secret:literal)? $(, restart $field:ident)?) => {
         Row {
             section: $section,
             option: $option,
@@ -60,6 +69,7 @@ macro_rules! row {
             secret: false $(|| $secret)?,
             put: $put,
             clear: row!(@clear $($clear)?),
+            keep: row!(@keep $($field)?),
         }
     };
     (@flag) => { None };
@@ -68,6 +78,12 @@ macro_rules! row {
     (@list $clear:expr) => { true };
     (@clear) => { |_| () };
     (@clear $clear:expr) => { $clear };
+    (@keep) => { None };
+    (@keep $field:ident) => { Some(|old, new| {
+        let changed = old.$field != new.$field;
+        new.$field.clone_from(&old.$field);
+        changed
+    }) };
 }
 
 /// All options.
@@ -75,21 +91,21 @@ pub static TABLE: &[Row] = &[
     row!("node" "name" ["name" "NAME"] = "", "1 to 32 of a-z 0-9 . _ -", "the node's name (default: the host name)",
         |d, v| name(v).map(|v| d.config.name = v)),
     row!("node" "listen" ["listen" "ADDR"] = "0.0.0.0 ::", "an IPv4 or IPv6 address", "address of ours to listen on",
-        |d, v| address(v).map(|v| d.config.listen.push(v)), clear |d| d.config.listen.clear()),
+        |d, v| address(v).map(|v| d.config.listen.push(v)), clear |d| d.config.listen.clear(), restart listen),
     row!("node" "address" ["address" "ADDR"] = "", "an IPv4 or IPv6 address", "address to tell others (default: those of the interfaces)",
         |d, v| address(v).filter(|v| !v.is_unspecified()).map(|v| d.config.addresses.push(v)), clear |d| d.config.addresses.clear()),
     row!("node" "port" ["port" "N"] = "8443", "a port from 1 to 65535", "TCP port of page and links, UDP port of membership",
-        |d, v| number(v, 1, 65535).map(|v| d.config.port = v as u16)),
+        |d, v| number(v, 1, 65535).map(|v| d.config.port = v as u16), restart port),
     row!("node" "http_port" ["http-port" "N"] = "8080", "a port from 1 to 65535, or 0 for none", "TCP port of the page that leads to HTTPS",
-        |d, v| number(v, 0, 65535).map(|v| d.config.http_port = v as u16)),
+        |d, v| number(v, 0, 65535).map(|v| d.config.http_port = v as u16), restart http_port),
     row!("node" "stun_port" ["stun-port" "N"] = "3478", "a port from 1 to 65535, or 0 for none", "UDP and TCP port of STUN and TURN",
-        |d, v| number(v, 0, 65535).map(|v| d.config.stun_port = v as u16)),
+        |d, v| number(v, 0, 65535).map(|v| d.config.stun_port = v as u16), restart stun_port),
     row!("node" "stun_other_port" = "0", "a port from 1 to 65535, or 0 for none", "second UDP port of STUN: with two addresses, programs can ask how their NAT behaves (RFC 5780)",
         |d, v| number(v, 0, 65535).map(|v| d.config.stun_other_port = v as u16)),
     row!("node" "state" ["state" "DIR"] = "/etc/truca", "a directory", "directory that keeps key, certificate and accounts",
-        |d, v| path(v).map(|v| d.config.state = v)),
+        |d, v| path(v).map(|v| d.config.state = v), restart state),
     row!("node" "run_dir" ["run-dir" "DIR"] = "/var/run/truca", "a directory", "directory of the control socket",
-        |d, v| path(v).map(|v| d.config.run_dir = v)),
+        |d, v| path(v).map(|v| d.config.run_dir = v), restart run_dir),
     row!("node" "log_level" ["log" "LEVEL"] = "info", "error, warn, info, debug or trace", "how much to log",
         |d, v| level(v).map(|v| d.config.log_level = v)),
     row!("node" "certificate" = "", "a file (PEM)", "certificate to show instead of the node's own",
@@ -107,7 +123,7 @@ pub static TABLE: &[Row] = &[
     row!("federation" "allow" = "", "a node id: 26 characters of lower-case base32", "a node that may be a member, with admission allow",
         |d, v| v.parse().ok().filter(|_| d.allowed.len() < MAX_ALLOWED).map(|id| { d.allowed.insert(id); }), clear |d| d.allowed.clear()),
     row!("discovery" "mdns" = "1", "1 or 0", "look for nodes by mDNS",
-        |d, v| boolean(v).map(|v| d.config.mdns = v)),
+        |d, v| boolean(v).map(|v| d.config.mdns = v), restart mdns),
     row!("discovery" "umdns" = "1", "1 or 0", "ask OpenWrt's umdns what it has heard",
         |d, v| boolean(v).map(|v| d.config.discovery.umdns = v)),
     row!("discovery" "bmx6" = "1", "1 or 0", "look for routers and adverts at bmx6",
@@ -190,6 +206,13 @@ pub(in crate::host) fn find(section: &str, option: &str) -> &'static Row {
     TABLE.iter().find(|row| row.section == section && row.option == option).unwrap_or(&TABLE[0])
 }
 
+/// Puts back into a new configuration what only a restart takes over. The options that are to change with one, as
+/// `section.option`.
+pub fn keep_until_restart(old: &Config, new: &mut Config) -> Vec<String> {
+    let kept = TABLE.iter().filter(|row| row.keep.is_some_and(|keep| keep(old, new)));
+    kept.map(|row| format!("{}.{}", row.section, row.option)).collect()
+}
+
 /// The row that a flag sets.
 pub fn of_flag(flag: &str) -> Option<&'static Row> {
     TABLE.iter().find(|row| row.flag.is_some_and(|(name, _)| name == flag))
@@ -199,9 +222,11 @@ pub fn of_flag(flag: &str) -> Option<&'static Row> {
 pub fn reference() -> String {
     let mut text =
         String::from("| section | option | default | takes | what for |\n| --- | --- | --- | --- | --- |\n");
-    for Row { section, option, list, default, allowed, help, .. } in TABLE {
+    for row @ Row { section, option, list, default, allowed, help, .. } in TABLE {
         let list = if *list { " (list)" } else { "" };
-        let _ = writeln!(text, "| `{section}` | `{option}`{list} | {default} | {allowed} | {help} |");
+        let restart = if row.restarts() { "; changes with a restart" } else { "" };
+        let _ =
+            writeln!(text, "| `{section}` | `{option}`{list} | {default} | {allowed} | {help}{restart} |");
     }
     text
 }

@@ -189,6 +189,38 @@ fn the_reference_names_every_option() {
     assert!(text.contains("| `node` | `listen` (list) | 0.0.0.0 :: | an IPv4 or IPv6 address |"));
 }
 
+#[test]
+fn what_only_a_restart_takes_over_is_named_and_stays() {
+    let (old, _) = read("");
+    let (mut new, _) = read(
+        "config node
+    option name 'torre'
+    list listen '10.9.8.7'
+    option port '1'
+    option http_port '2'
+    option stun_port '3'
+    option state '/tmp/state'
+    option run_dir '/tmp/run'
+config federation
+    option admission 'secret'
+    option secret 'correct horse battery'
+config discovery
+    option mdns '0'
+",
+    );
+    let (name, admission) = (new.name.clone(), new.admission.clone());
+    assert_ne!(admission, old.admission);
+    let fixed: Vec<String> = TABLE
+        .iter()
+        .filter(|row| row.restarts())
+        .map(|row| format!("{}.{}", row.section, row.option))
+        .collect();
+    assert_eq!(options::keep_until_restart(&old, &mut new), fixed);
+    assert_eq!(fixed.len(), 7);
+    assert_eq!(new, Config { name, admission, ..old.clone() }, "and the rest is taken over");
+    assert_eq!(options::keep_until_restart(&old, &mut new), [""; 0]);
+}
+
 /// What the words of `Row::allowed` mean to a program that checks values.
 fn kind(row: &Row) -> serde_json::Value {
     let allowed = row.allowed;
@@ -219,7 +251,7 @@ fn the_document_is_the_table() {
         .map(|row| {
             let mut entry = serde_json::json!({
                 "section": row.section, "option": row.option, "list": row.list, "default": row.default,
-                "allowed": row.allowed, "help": row.help, "secret": row.secret,
+                "allowed": row.allowed, "help": row.help, "secret": row.secret, "restart": row.restarts(),
             });
             entry.as_object_mut().unwrap().extend(kind(row).as_object().unwrap().clone());
             entry

@@ -70,6 +70,11 @@ function hostWithCertificate(one, other) {
 	return alone === '' || alone.startsWith('/') || _('The host of the community needs its certificate');
 }
 
+/* Help of an option that the daemon takes over at its start only: procd restarts it then */
+function restarting(help) {
+	return help + ' ' + _('Changing it restarts Truca.');
+}
+
 /* A switch; what is unset is what `unset` says */
 function flag(section, tab, option, title, help, unset) {
 	const field = tab
@@ -119,19 +124,19 @@ function node(map, id) {
 		}, 'info');
 
 	text(s, 'network', 'listen', _('Listen on'),
-		_('Addresses of this router at which Truca answers. All of them when empty.'),
+		restarting(_('Addresses of this router at which Truca answers. All of them when empty.')),
 		{ list: true, unset: '0.0.0.0 ::', check: valid.listen });
 	text(s, 'network', 'address', _('Tell others'),
 		_('Addresses at which other nodes reach this one. Those of the interfaces when empty; set them if the mesh knows this router by others.'),
 		{ list: true, unset: '', check: valid.told });
 	const port = text(s, 'network', 'port', _('Port'),
-		_('TCP port of the page and of links between nodes, UDP port of membership. The firewall must let it in from the LAN and from the mesh.'),
+		restarting(_('TCP port of the page and of links between nodes, UDP port of membership. The firewall must let it in from the LAN and from the mesh.')),
 		{ unset: '8443', check: valid.port });
 	const http = text(s, 'network', 'http_port', _('Port of the way in'),
-		_('TCP port of the plain page that explains the certificate and leads to HTTPS. 0 for none.'),
+		restarting(_('TCP port of the plain page that explains the certificate and leads to HTTPS. 0 for none.')),
 		{ unset: '8080', check: valid.portOrNone });
 	const stun = text(s, 'network', 'stun_port', _('STUN port'),
-		_('Port at which browsers learn their own address and calls are relayed. 0 for none: then calls across NAT fail more often.'),
+		restarting(_('Port at which browsers learn their own address and calls are relayed. 0 for none: then calls across NAT fail more often.')),
 		{ unset: '3478', check: valid.portOrNone });
 	const second = text(s, 'network', 'stun_other_port', _('Second STUN port'),
 		_('With it and two addresses, programs can ask how their NAT behaves; browsers do not. The firewall must let it in. 0 for none.'),
@@ -157,16 +162,16 @@ function node(map, id) {
 		{ list: true, unset: 'thisnode.info 172.30.22.1', check: valid.host });
 
 	text(s, 'files', 'state', _('State'),
-		_('Directory that keeps the node\'s key, its certificate and its accounts. Whoever has it is this node: back it up, and keep it secret.'),
+		restarting(_('Directory that keeps the node\'s key, its certificate and its accounts. Whoever has it is this node: back it up, and keep it secret.')),
 		{ unset: '/etc/truca', check: valid.path });
 	text(s, 'files', 'run_dir', _('Control socket'),
-		_('Directory of the socket that "trucad ctl" uses. It need not survive a restart.'),
+		restarting(_('Directory of the socket that "trucad ctl" uses. It need not survive a restart.')),
 		{ unset: '/var/run/truca', check: valid.path });
 }
 
 function federation(map, id) {
 	const s = map.section(form.NamedSection, id, 'federation', _('The community'),
-		_('Which nodes may be members of this mesh. All of them must say the same, and it takes effect with a restart.'));
+		_('Which nodes may be members of this mesh. All of them must say the same. A change takes effect at once: every node then shows anew that it may be one.'));
 
 	const admission = choice(s, null, 'admission', _('Who may join'),
 		_('People can open the page of a member either way.'), {
@@ -196,7 +201,7 @@ function discovery(map, id) {
 	s.tab('details', _('How to look'));
 
 	flag(s, 'sources', 'mdns', _('On the link, by mDNS'),
-		_('Look for nodes on the same link and be found there. Nodes farther away become known through them.'), '1');
+		restarting(_('Look for nodes on the same link and be found there. Nodes farther away become known through them.')), '1');
 	flag(s, 'sources', 'umdns', _('At umdns'),
 		_('Ask OpenWrt\'s own mDNS service what it has heard.'), '1');
 	flag(s, 'sources', 'bmx6', _('At bmx6'),
