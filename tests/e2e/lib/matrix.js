@@ -1,7 +1,8 @@
 // The rows of the "must connect" table: calls in one network, their times and paths; and where they are told.
 //
 // MATRIX_CALLS (1) is how many calls a row makes, in turn from either end. Lines in the form of `make bench` go to
-// target/e2e/calls.jsonl, or to CALLS_OUT; `make figures` makes the table in docs/connectivity.md of them.
+// target/e2e/calls.jsonl, or to CALLS_OUT; `make figures` makes the table in docs/connectivity.md of them. Where a
+// row has calls enough to be a measurement, it must keep the goals.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -11,6 +12,11 @@ import { out, root } from './lab.js';
 
 const calls = Number(process.env.MATRIX_CALLS ?? 1);
 const lines = path.resolve(root, process.env.CALLS_OUT ?? path.join(out, 'calls.jsonl'));
+
+/** The goals of docs/connectivity.md: how long a call may take to connect, by its path, in ms. */
+const GOALS = { direct: 300, relayed: 500 };
+/** How many calls of a row are a measurement: `make bench` makes so many, and nothing else on its machine. */
+const ENOUGH = 5;
 
 export class Matrix {
   rows = [];
@@ -43,7 +49,15 @@ export class Matrix {
     mkdirSync(path.dirname(lines), { recursive: true });
     writeFileSync(lines, this.rows.map((row, i) => `${JSON.stringify(line(row, i + 1))}\n`).join(''));
     for (const row of this.rows) console.log(`${row.subject}: ${median(row.times)} ms, ${words(row)}`);
+    assert.deepEqual(late(this.rows), [], 'calls that took longer than docs/connectivity.md says');
   }
+}
+
+/** Which rows took too long, in words. A row that went both ways has the goal of the longer one. */
+export function late(rows) {
+  const measured = rows.filter(({ times }) => times.length >= ENOUGH);
+  const over = measured.map((row) => [row, Math.max(...row.paths.map(({ kind }) => GOALS[kind]))]).filter(([row, goal]) => median(row.times) > goal);
+  return over.map(([row, goal]) => `${row.subject}: ${median(row.times)} ms, at most ${goal}`);
 }
 
 /** The path of the call between these two, as both ends' getStats say. */
