@@ -4,9 +4,12 @@
 //! and remembers what came while it waited for something else.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,10 @@ use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 use ring::{
     digest::{SHA256, digest},
     rand::{SecureRandom as _, SystemRandom},
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+        UnparsedPublicKey,
+    },
 };
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
@@ -92,6 +98,23 @@ impl Device {
     }
 }
 
+/// The other end of a call, for what is signed in it.
+struct Other {
+    address: String,
+    /// Its device's key, once it has said something.
+    key: Option<String>,
+    /// The number of this page's last description.
+    said: AtomicU32,
+    /// The number of the other's last one.
+    heard: u64,
+}
+
+impl Other {
+    fn new(address: String) -> Self {
+        Self { address, key: None, said: AtomicU32::new(0), heard: 0 }
+    }
+}
+
 /// A page with its socket.
 pub struct Page {
     socket: WebSocketStream<TlsStream<TcpStream>>,
@@ -109,6 +132,7 @@ pub struct Page {
     seen: u64,
     confirmed: u64,
     waiting: VecDeque<(String, Value)>,
+    calls: HashMap<String, Other>,
 }
 
 impl Page {
@@ -151,6 +175,7 @@ impl Page {
             seen: 0,
             confirmed: 0,
             waiting: VecDeque::new(),
+            calls: HashMap::new(),
         };
         let hello = page.event("hello").await?;
         page.node = text(&hello["node"]["id"])?;
@@ -263,6 +288,7 @@ impl Page {
         let mut call = [0; 16];
         SystemRandom::new().fill(&mut call).map_err(|_| "no randomness")?;
         let call = base32(&call);
+        self.calls.insert(call.clone(), Other::new(to.into()));
         let fields = self.described(&call, "offer", media)?;
         self.ask("invite", merged(fields, json!({ "to": to }))?).await?;
         Ok(call)
@@ -274,10 +300,44 @@ impl Page {
         self.ask("accept", fields).await
     }
 
-    /// The fields `call`, `media`, `sdp` and `signature` of a description of this kind.
+    /// The fields `call`, `media`, `number`, `sdp` and `signature` of a description of this kind.
     pub fn described(&self, call: &str, kind: &str, media: &str) -> Result<Value> {
-        let signature = self.device.sign(&["truca-media-1", call, kind, &fingerprint()])?;
-        Ok(json!({ "call": call, "media": media, "sdp": sdp(), "signature": signature }))
+        self.described_as(call, kind, media, &sdp())
+    }
+
+    /// The same of this SDP. In a call that is not known here it is for nobody.
+    pub fn described_as(&self, call: &str, kind: &str, media: &str, sdp: &str) -> Result<Value> {
+        let (to, number) = match self.calls.get(call) {
+            Some(other) => (other.address.as_str(), other.said.fetch_add(1, Ordering::Relaxed) + 1),
+            None => ("", 1),
+        };
+        let lines = ["truca-media-2", call, kind, &number.to_string(), &self.address, to, &hash(sdp)];
+        let signature = self.device.sign(&lines)?;
+        Ok(json!({ "call": call, "media": media, "number": number, "sdp": sdp, "signature": signature }))
+    }
+
+    /// Checks what an `incoming`, `accepted` or `describe` says, as section 4 has it.
+    pub fn check(&mut self, kind: &str, fields: &Value) -> Result {
+        let call = text(&fields["call"])?;
+        let other = self.calls.get_mut(&call).ok_or("no such call here")?;
+        let number =
+            fields["number"].as_u64().filter(|number| *number > other.heard).ok_or("an old number")?;
+        let key = unwritten(other.key.as_deref().ok_or("nobody has answered")?)?;
+        let signature = unwritten(&text(&fields["signature"])?)?;
+        let signed = [
+            "truca-media-2",
+            &call,
+            kind,
+            &number.to_string(),
+            &other.address,
+            &self.address,
+            &hash(&text(&fields["sdp"])?),
+        ];
+        let signed: String = signed.iter().flat_map(|line| [*line, "\n"]).collect();
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
+        key.verify(signed.as_bytes(), &signature).map_err(|_| "the other device has not signed this")?;
+        other.heard = number;
+        Ok(())
     }
 
     async fn take(&mut self, wanted: impl Fn(&str, &Value) -> bool) -> Result<(String, Value)> {
@@ -298,9 +358,9 @@ impl Page {
     }
 
     async fn read(&mut self) -> Result<(String, Value)> {
-        let text = if self.confirmed < self.seen {
+        let said = if self.confirmed < self.seen {
             match timeout(REST, websocket::receive(&mut self.socket)).await {
-                Ok(text) => text?,
+                Ok(said) => said?,
                 Err(_) => {
                     self.confirm().await?;
                     websocket::receive(&mut self.socket).await?
@@ -309,13 +369,22 @@ impl Page {
         } else {
             websocket::receive(&mut self.socket).await?
         };
-        let Value::Object(message) = serde_json::from_str(&text)? else {
-            return Err(format!("not an object: {text}").into());
+        let Value::Object(message) = serde_json::from_str(&said)? else {
+            return Err(format!("not an object: {said}").into());
         };
         let mut members = message.into_iter();
         let (Some((name, fields)), None) = (members.next(), members.next()) else {
-            return Err(format!("not exactly one member: {text}").into());
+            return Err(format!("not exactly one member: {said}").into());
         };
+        if name == "incoming" {
+            let from = &fields["from"];
+            let other = Other { key: Some(text(&from["key"])?), ..Other::new(text(&from["address"])?) };
+            self.calls.insert(text(&fields["call"])?, other);
+        } else if name == "accepted"
+            && let Some(other) = fields["call"].as_str().and_then(|call| self.calls.get_mut(call))
+        {
+            other.key = Some(text(&fields["by"]["key"])?);
+        }
         if let Some(n) = fields["n"].as_u64() {
             if n > self.seen + 1 {
                 return Err(format!("after message {} came {n}", self.seen).into());
@@ -351,6 +420,15 @@ pub fn sdp() -> String {
 
 fn fingerprint() -> String {
     format!("sha-256 {}", ["AB"; 32].join(":"))
+}
+
+/// The hash of an SDP as it is signed.
+fn hash(sdp: &str) -> String {
+    BASE64URL_NOPAD.encode(digest(&SHA256, sdp.as_bytes()).as_ref())
+}
+
+fn unwritten(text: &str) -> Result<Vec<u8>> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|error| format!("no base64url: {error}").into())
 }
 
 fn base32(bytes: &[u8]) -> String {

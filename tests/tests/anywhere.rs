@@ -86,7 +86,7 @@ fn a_device_that_was_let_in_signs_in_at_any_node_with_home_off_and_is_rung_there
     let mut pep = mesh.sign_in(1, "pep");
     mesh.run(2 * SECOND);
     let invite = json!({
-        "call": "b2qeayeaudaocajbifqydiob4a", "to": phone.address, "media": "audio", "sdp": "v=0\r\n",
+        "call": "b2qeayeaudaocajbifqydiob4a", "to": phone.address, "media": "audio", "number": 1, "sdp": "v=0\r\n",
         "signature": "A".repeat(86),
     });
     assert!(mesh.ask(&mut pep, "invite", invite)["ok"].is_object());
@@ -205,7 +205,7 @@ fn a_call_goes_on_at_the_next_node_although_its_word_comes_before_the_attachment
     let mut pep = mesh.sign_in(1, "pep");
     mesh.run(2 * SECOND);
     let call = "b2qeayeaudaocajbifqydiob4a";
-    let sdp = json!({ "call": call, "to": pep.address, "media": "audio", "sdp": "v=0\r\n", "signature": "A".repeat(86) });
+    let sdp = json!({ "call": call, "to": pep.address, "media": "audio", "number": 1, "sdp": "v=0\r\n", "signature": "A".repeat(86) });
     mesh.ask(&mut nuria, "invite", sdp.clone());
     mesh.run(SECOND);
     mesh.ask(&mut pep, "accept", sdp);

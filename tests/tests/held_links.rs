@@ -64,7 +64,7 @@ impl Caller {
 }
 
 fn description(sdp: String) -> Description {
-    Description { media: Media::Audio, sdp, signature: Bytes([7; 64]) }
+    Description { media: Media::Audio, number: 1, sdp, signature: Bytes([7; 64]) }
 }
 
 fn long_sdp() -> String {

@@ -43,7 +43,7 @@ fn people_of_two_nodes_see_each_other_and_talk() {
     assert_eq!(seen, Some(2));
 
     let call = "b2qeayeaudaocajbifqydiob4a";
-    let sdp = json!({ "call": call, "to": pep.address, "media": "audio", "sdp": "v=0\r\n", "signature": "A".repeat(86) });
+    let sdp = json!({ "call": call, "to": pep.address, "media": "audio", "number": 1, "sdp": "v=0\r\n", "signature": "A".repeat(86) });
     mesh.ask(&mut nuria, "invite", sdp.clone());
     mesh.run(SECOND);
     assert_eq!(mesh.told(&nuria, "ringing").len(), 1);
@@ -106,7 +106,7 @@ fn pages_that_confirm_nothing_cannot_fill_a_router_together() {
         let mut speaker = mesh.sign_in(0, &format!("speaker{n}"));
         let mut silent = mesh.sign_in(0, &format!("silent{n}"));
         let call = CallId([n; 16]).to_string();
-        let sdp = json!({ "call": call, "to": silent.address, "media": "audio", "sdp": "v=0\r\n", "signature": "A".repeat(86) });
+        let sdp = json!({ "call": call, "to": silent.address, "media": "audio", "number": 1, "sdp": "v=0\r\n", "signature": "A".repeat(86) });
         mesh.ask(&mut speaker, "invite", sdp.clone());
         mesh.ask(&mut silent, "accept", sdp);
         for _ in 0..30 {

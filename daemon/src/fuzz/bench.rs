@@ -407,7 +407,7 @@ mod tests {
             .encode()
         };
         let description =
-            Description { media: Media::Audio, sdp: "v=0\r\n".into(), signature: Bytes([1; 64]) };
+            Description { media: Media::Audio, number: 1, sdp: "v=0\r\n".into(), signature: Bytes([1; 64]) };
         let introduction = Introduction {
             display: "Pep".parse().unwrap(),
             key: Bytes(BenchKeys(3).point()),
@@ -475,8 +475,10 @@ mod tests {
             protocol.split("```json to-node\n").skip(1).map(|rest| rest.split('\n').next().unwrap());
         write("page_message", "examples", examples.collect::<Vec<_>>().join("\n").as_bytes());
         let call = CallId([9; 16]).to_string();
-        let media =
-            format!(r#""call":"{call}","media":"audio","sdp":"v=0\r\n","signature":"{}""#, "A".repeat(86));
+        let media = format!(
+            r#""call":"{call}","media":"audio","number":1,"sdp":"v=0\r\n","signature":"{}""#,
+            "A".repeat(86)
+        );
         let home = id(OWN);
         let lines = [
             r#"{"watch":{"id":2,"text":"","limit":10}}"#.to_owned(),

@@ -75,12 +75,14 @@ impl Node {
                 self.calls.accept(session, call, introduction)
             }
             Request::Reject { call, reason, .. } => {
-                let reason = if reason == Reason::NoMedia { reason } else { Reason::Rejected };
+                let said = matches!(reason, Reason::NoMedia | Reason::NotGenuine);
+                let reason = if said { reason } else { Reason::Rejected };
                 self.calls.reject(session, call, reason)
             }
             Request::Cancel { call, .. } => self.calls.cancel(session, call),
             Request::HangUp { call, reason, .. } => {
-                let reason = if reason == Reason::Failed { reason } else { Reason::HungUp };
+                let said = matches!(reason, Reason::Failed | Reason::NotGenuine);
+                let reason = if said { reason } else { Reason::HungUp };
                 self.calls.hang_up(session, call, reason)
             }
             Request::Candidate { call, candidate, .. } => {

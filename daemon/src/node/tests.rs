@@ -39,7 +39,8 @@ fn rung(from: &str, device: u8) -> (Vec<Frame>, bool) {
     let link = link(&mut node, 1, OTHER, false);
     drain(&mut node);
     let device_of = |key| DeviceId::of_point(&BenchKeys(key).point());
-    let description = Description { media: Media::Audio, sdp: "v=0".into(), signature: Bytes([1; 64]) };
+    let description =
+        Description { media: Media::Audio, number: 1, sdp: "v=0".into(), signature: Bytes([1; 64]) };
     let key = Bytes(BenchKeys(device).point());
     let introduction = Introduction { display: "Pep".parse().unwrap(), key, description };
     let frame = Frame::Call(Box::new(CallFrame {
@@ -123,7 +124,7 @@ fn a_call_finds_a_link_also_when_all_are_taken() {
     let now = Duration::from_secs(100);
     let signature = "A".repeat(86);
     let text = format!(
-        r#"{{"invite":{{"id":2,"call":"{}","to":"pep@{}","media":"audio","sdp":"v=0","signature":"{signature}"}}}}"#,
+        r#"{{"invite":{{"id":2,"call":"{}","to":"pep@{}","media":"audio","number":1,"sdp":"v=0","signature":"{signature}"}}}}"#,
         CallId([9; 16]),
         id(3)
     );

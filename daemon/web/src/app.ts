@@ -36,7 +36,7 @@ export class App implements Actions {
     this.wire = new Wire({ ...env, signer: identity }, this.wireEvents());
     this.devices = new Devices(store, this.wire, identity, (profile) => this.signIn(profile), (text) => this.toast(text));
     const ask: Wire["request"] = (name, body) => this.wire.request(name, body);
-    this.calls = new Calls(store, identity, { ask, signer: identity, ice: () => this.servers(), saves: () => store.state.save, broken: () => this.wire.nudge() }, (text) => this.toast(text));
+    this.calls = new Calls(store, identity, { ask, signer: identity, address: () => store.state.me?.address ?? "", ice: () => this.servers(), saves: () => store.state.save, broken: () => this.wire.nudge() }, (text) => this.toast(text));
   }
 
   async start(): Promise<void> {

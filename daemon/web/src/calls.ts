@@ -148,7 +148,7 @@ export class Calls {
     else this.ring = call;
     if (!(await call.ring(message))) {
       if (this.twin === call) this.twin = null;
-      call.decline("rejected");
+      call.decline("not_genuine");
       this.toast(t("notGenuine", { name: from.display }));
       return;
     }

@@ -533,7 +533,8 @@ impl Calls {
             }
         }
         // a person who declines on one device has declined
-        let declined = matches!(reason, Reason::Rejected | Reason::NoMedia | Reason::Glare);
+        let declined =
+            matches!(reason, Reason::Rejected | Reason::NoMedia | Reason::NotGenuine | Reason::Glare);
         let waiting = legs.iter().any(|(_, _, leg)| !matches!(leg, Leg::Refused(_)));
         if declined {
             self.stop(session, call, reason, Reason::AnsweredElsewhere);

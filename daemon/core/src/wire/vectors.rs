@@ -29,7 +29,7 @@ fn device(name: &str, byte: u8) -> Device {
 }
 
 fn description() -> Description {
-    Description { media: Media::Audio, sdp: "v=0\r\n".into(), signature: Bytes([0x55; 64]) }
+    Description { media: Media::Audio, number: 300, sdp: "v=0\r\n".into(), signature: Bytes([0x55; 64]) }
 }
 
 fn introduction() -> Introduction {
@@ -95,7 +95,7 @@ fn bodies() -> Vec<(&'static str, CallBody)> {
         ("body-invite", CallBody::Invite(introduction())),
         ("body-ringing", CallBody::Ringing),
         ("body-accept", CallBody::Accept(introduction())),
-        ("body-refuse", CallBody::Refuse(Reason::Busy)),
+        ("body-refuse", CallBody::Refuse(Reason::NotGenuine)),
         ("body-cancel", CallBody::Cancel(Reason::TimedOut)),
         ("body-candidate", CallBody::Candidate(candidate)),
         ("body-connected", CallBody::Connected),

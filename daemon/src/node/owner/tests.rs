@@ -94,7 +94,8 @@ fn a_banned_account_rings_nobody_here() {
     let caller = format!("pep@{}", id(OTHER));
     let ring = |node: &mut Node, call: u8| {
         let key = Bytes(BenchKeys(3).point());
-        let description = Description { media: Media::Audio, sdp: "v=0".into(), signature: Bytes([1; 64]) };
+        let description =
+            Description { media: Media::Audio, number: 1, sdp: "v=0".into(), signature: Bytes([1; 64]) };
         let introduction = Introduction { display: "Pep".parse().unwrap(), key, description };
         let frame = Frame::Call(Box::new(CallFrame {
             call: CallId([call; 16]),

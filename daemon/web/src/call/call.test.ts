@@ -4,18 +4,25 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Identity } from "../identity";
 import { memoryStore } from "../storage";
 import { installFakes, peer } from "../testing/peer";
-import type { Peer } from "../wire/messages";
+import type { Accepted, Description, DescriptionKind, Peer } from "../wire/messages";
 import { Call } from "./call";
-import { Connection } from "./connection";
+import { Connection, type ConnectionEvents } from "./connection";
 import { nothing } from "./media";
 import { signDescription } from "./signing";
 
 /** What the router offers now. */
 let offered = "turn:a";
 const servers = (): RTCConfiguration => ({ iceServers: [{ urls: offered }] });
-const SDP = `a=fingerprint:sha-256 ${Array<string>(32).fill("BE").join(":")}\r\n`;
+const PRINT = `sha-256 ${Array<string>(32).fill("BE").join(":")}`;
+const OTHER = `sha-256 ${Array<string>(32).fill("EF").join(":")}`;
+const SDP = `a=fingerprint:${PRINT}\r\n`;
 beforeEach(() => installFakes());
 afterEach(() => void vi.useRealTimers());
+
+const silent: ConnectionEvents = {
+  description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined,
+  down: () => undefined, notGenuine: () => undefined, heard: () => undefined,
+};
 
 async function connection(polite: boolean) {
   const said: string[] = [];
@@ -26,6 +33,7 @@ async function connection(polite: boolean) {
     remote: () => undefined,
     up: () => states.push("up"),
     down: () => states.push("down"),
+    notGenuine: () => states.push("not genuine"),
     heard: () => undefined,
   });
   if (polite) {
@@ -41,6 +49,10 @@ async function connection(polite: boolean) {
 }
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 0));
+/** Until the certificate was looked at; without a timer, since they may be at a stand. */
+const looked = async () => {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+};
 
 describe("a connection", () => {
   it("bundles everything", async () => {
@@ -49,9 +61,7 @@ describe("a connection", () => {
   });
 
   it("keeps candidates until their description", async () => {
-    const made = new Connection(servers, true, {
-      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
-    });
+    const made = new Connection(servers, true, silent);
     await made.candidate({ candidate: "early", mid: "0", mline: 0 });
     expect(peer().log).toEqual([]);
     await made.offered(SDP);
@@ -61,6 +71,8 @@ describe("a connection", () => {
 
   it("of the caller ignores an offer that crosses its own", async () => {
     const { made, said } = await connection(false);
+    made.renew();
+    peer().log.length = 0;
     peer().onnegotiationneeded?.();
     await tick();
     await made.describe("offer", SDP);
@@ -87,6 +99,7 @@ describe("a connection", () => {
     const { made, said } = await connection(false);
     made.repeatOffer();
     expect(said).toEqual([]);
+    made.renew();
     peer().onnegotiationneeded?.();
     await tick();
     made.repeatOffer();
@@ -111,9 +124,7 @@ describe("a connection", () => {
 
   it("wants another form of sound than when it rang: an offer follows its answer", async () => {
     const said: string[] = [];
-    const made = new Connection(servers, true, {
-      description: (kind) => said.push(kind), candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
-    });
+    const made = new Connection(servers, true, { ...silent, description: (kind) => said.push(kind) });
     await made.offered(SDP);
     made.shape({ step: null, thin: true, wantThin: true });
     await made.answer(nothing());
@@ -135,6 +146,7 @@ describe("a connection", () => {
     const { states } = await connection(false);
     vi.useFakeTimers();
     peer().become("connected");
+    await looked();
     peer().become("failed");
     expect(states).toEqual(["up", "down"]);
     vi.advanceTimersByTime(0);
@@ -143,6 +155,7 @@ describe("a connection", () => {
     vi.advanceTimersByTime(8_000);
     expect(peer().log).toEqual(["servers turn:a", "restart", "servers turn:b", "restart"]);
     peer().become("connected");
+    await looked();
     vi.advanceTimersByTime(60_000);
     expect(peer().log).toHaveLength(4);
     expect(states).toEqual(["up", "down", "up"]);
@@ -152,9 +165,11 @@ describe("a connection", () => {
     await connection(false);
     vi.useFakeTimers();
     peer().become("connected");
+    await looked();
     peer().become("disconnected");
     vi.advanceTimersByTime(2_000);
     peer().become("connected");
+    await looked();
     vi.advanceTimersByTime(60_000);
     expect(peer().log).toEqual([]);
   });
@@ -162,6 +177,7 @@ describe("a connection", () => {
   it("leaves living media alone when signalling comes back", async () => {
     const { made } = await connection(false);
     peer().become("connected");
+    await looked();
     made.revive();
     expect(peer().log).toEqual([]);
     peer().become("disconnected");
@@ -171,10 +187,74 @@ describe("a connection", () => {
   });
 });
 
+describe("a connection whose certificate was not seen", () => {
+  const track = { kind: "audio" } as MediaStreamTrack;
+  const microphone = () => ({ ...nothing(), audio: track });
+
+  async function begun(fingerprint: string) {
+    const remotes: number[] = [];
+    const states: string[] = [];
+    const made = new Connection(servers, false, {
+      ...silent, remote: (stream) => remotes.push(stream.getTracks().length),
+      up: () => states.push("up"), down: () => states.push("down"), notGenuine: () => states.push("not genuine"),
+    });
+    await made.begin(microphone(), false);
+    await made.accepted(SDP);
+    (peer().ontrack as (event: unknown) => void)({ track: { kind: "audio" } });
+    peer().shown = { fingerprint };
+    return { made, remotes, states };
+  }
+
+  it("sends nothing and lets nothing be heard, and does both when it was", async () => {
+    const { remotes, states } = await begun(PRINT);
+    expect(peer().log).toEqual(["add track", "hold", "local offer", "remote answer"]);
+    expect(peer().sender.track).toBeNull();
+    expect(remotes).toEqual([]);
+    peer().become("connected");
+    expect(states).toEqual([]);
+    await looked();
+    expect(peer().sender.track).toBe(track);
+    expect(remotes).toEqual([1]);
+    expect(states).toEqual(["up"]);
+  });
+
+  it("never does when it is another one", async () => {
+    const { remotes, states } = await begun(OTHER);
+    peer().become("connected");
+    await looked();
+    expect(states).toEqual(["not genuine"]);
+    expect(peer().sender.track).toBeNull();
+    expect(remotes).toEqual([]);
+  });
+
+  it("looks again after each restart", async () => {
+    const { states } = await begun(PRINT);
+    peer().become("connected");
+    await looked();
+    peer().become("failed");
+    peer().shown = { fingerprint: OTHER };
+    peer().become("connected");
+    await looked();
+    expect(states).toEqual(["up", "down", "not genuine"]);
+  });
+
+  it("waits for a certificate that is told of a little later, and not for ever", async () => {
+    const { states } = await begun("");
+    peer().shown = { certificates: [] };
+    vi.useFakeTimers();
+    peer().become("connected");
+    await vi.advanceTimersByTimeAsync(500);
+    expect(states).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(states).toEqual(["not genuine"]);
+  });
+});
+
 describe("a connection in another network", () => {
   it("looks for a new path at once, while the old one is still in use", async () => {
     const { made, states } = await connection(true);
     peer().become("connected");
+    await looked();
     offered = "turn:c";
     made.renew();
     expect(peer().log).toEqual(["servers turn:c", "restart"]);
@@ -182,9 +262,7 @@ describe("a connection in another network", () => {
   });
 
   it("does nothing before the first answer, and nothing when it is closed", async () => {
-    const made = new Connection(servers, false, {
-      description: () => undefined, candidate: () => undefined, remote: () => undefined, up: () => undefined, down: () => undefined, heard: () => undefined,
-    });
+    const made = new Connection(servers, false, silent);
     await made.begin(nothing(), false);
     made.renew();
     await made.accepted(SDP);
@@ -200,14 +278,22 @@ describe("a call", () => {
     const pep = await Identity.open(memoryStore(), true);
     const by: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
     const asked: string[] = [];
-    const ask = async (name: string) => void asked.push(name);
-    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => saves, changed: () => undefined, broken: () => undefined },
+    const said: unknown[] = [];
+    const ask = async (name: string, body: unknown) => {
+      asked.push(name);
+      said.push(body);
+    };
+    const call = new Call("id", { ask, signer: me, address: () => "nuria@x", ice: servers, saves: () => saves, changed: () => undefined, broken: () => undefined },
       { address: "pep@x", display: "Pep", who: "pep@torre", from: "torre" }, "audio", true);
     await call.invite(nothing());
     await vi.waitFor(() => expect(asked).toContain("invite"));
-    const accept = async (signature?: string) =>
-      call.onAccepted({ n: 1, call: "id", by, media: "audio", sdp: SDP, signature: signature ?? (await signDescription(pep, "id", "answer", SDP)) });
-    return { call, asked, accept };
+    const answer: Description = { call: "id", kind: "answer", number: 1, from: "pep@x", to: "nuria@x", sdp: SDP };
+    const sign = (more: Partial<Description>) => signDescription(pep, { ...answer, ...more });
+    const accept = async (signature?: string, more: Partial<Accepted> = {}) =>
+      call.onAccepted({ n: 1, call: "id", by, media: "audio", number: 1, sdp: SDP, signature: signature ?? (await sign({})), ...more });
+    const describe = async (kind: DescriptionKind, number: number, sdp: string) =>
+      call.onDescribe({ n: 2, call: "id", kind, media: "audio", number, sdp, signature: await sign({ kind, number, sdp }) });
+    return { call, asked, said, by, accept, describe };
   }
 
   it("goes from calling to connected, and says so once", async () => {
@@ -218,9 +304,11 @@ describe("a call", () => {
     expect(call.view.state).toBe("connecting");
     await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
     peer().become("connected");
+    await looked();
     peer().become("disconnected");
     expect(call.view.state).toBe("reconnecting");
     peer().become("connected");
+    await looked();
     expect(call.view.state).toBe("connected");
     expect(asked.filter((one) => one === "connected")).toHaveLength(1);
     call.hangUp();
@@ -234,6 +322,7 @@ describe("a call", () => {
     await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
     call.otherServers();
     peer().become("connected");
+    await looked();
     call.otherServers();
     expect(peer().log).not.toContain("restart");
     peer().become("disconnected");
@@ -266,10 +355,11 @@ describe("a call", () => {
     const from: Peer = { address: "pep@x", display: "Pep", node: { id: "x", name: "torre" }, device: pep.device, key: pep.key };
     const asked: string[] = [];
     const ask = async (name: string) => void asked.push(name);
-    const call = new Call("id", { ask, signer: me, ice: servers, saves: () => false, changed: () => undefined, broken: () => undefined },
+    const call = new Call("id", { ask, signer: me, address: () => "nuria@x", ice: servers, saves: () => false, changed: () => undefined, broken: () => undefined },
       { address: "pep@x", display: "Pep", who: "pep@torre", from: "torre" }, "audio", false);
-    const signature = await signDescription(pep, "id", "offer", SDP);
-    expect(await call.ring({ n: 1, call: "id", from, media: "audio", sdp: SDP, signature, glare: false })).toBe(true);
+    const offer: Description = { call: "id", kind: "offer", number: 1, from: "pep@x", to: "nuria@x", sdp: SDP };
+    const signature = await signDescription(pep, offer);
+    expect(await call.ring({ n: 1, call: "id", from, media: "audio", number: 1, sdp: SDP, signature, glare: false })).toBe(true);
     call.onCandidate({ candidate: "early", mid: "0", mline: 0 });
     call.prepare();
     await vi.waitFor(() => expect(peer().log).toEqual(["remote offer", "candidate early"]));
@@ -281,12 +371,95 @@ describe("a call", () => {
   });
 
   it("ends when the other side's description is not genuine", async () => {
-    const { call, asked, accept } = await calling();
+    const { call, asked, said, accept } = await calling();
     await accept("A".repeat(86));
     await vi.waitFor(() => expect(call.view.state).toBe("ended"));
     expect(call.view.reason).toBe("not_genuine");
     expect(asked).toContain("hang_up");
+    expect(said).toContainEqual({ call: "id", reason: "not_genuine" });
     expect(peer().remoteDescription).toBeNull();
+  });
+
+  it("ends when somebody else answers, be it by a device of their own", async () => {
+    const { call, accept, by } = await calling();
+    const mallory = await Identity.open(memoryStore(), true);
+    const signature = await signDescription(mallory, { call: "id", kind: "answer", number: 1, from: "mallory@x", to: "nuria@x", sdp: SDP });
+    await accept(signature, { by: { ...by, address: "mallory@x", device: mallory.device, key: mallory.key } });
+    await vi.waitFor(() => expect(call.view.state).toBe("ended"));
+    expect(call.view.reason).toBe("not_genuine");
+    expect(peer().remoteDescription).toBeNull();
+  });
+
+  it("does not take its own word for the other side's", async () => {
+    const me = await Identity.open(memoryStore(), true);
+    const call = new Call("id", { ask: async () => undefined, signer: me, address: () => "nuria@x", ice: servers, saves: () => false, changed: () => undefined, broken: () => undefined },
+      { address: "nuria@x", display: "N", who: "n", from: "torre" }, "audio", false);
+    const from: Peer = { address: "nuria@x", display: "N", node: { id: "x", name: "torre" }, device: me.device, key: me.key };
+    const signature = await signDescription(me, { call: "id", kind: "offer", number: 1, from: "nuria@x", to: "nuria@x", sdp: SDP });
+    expect(await call.ring({ n: 1, call: "id", from, media: "audio", number: 1, sdp: SDP, signature, glare: false })).toBe(false);
+  });
+
+  it("passes over what was said before, and takes what is new", async () => {
+    const { call, accept, describe } = await calling();
+    await accept();
+    await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
+    peer().log.length = 0;
+    await describe("offer", 3, SDP + "a=later\r\n");
+    await vi.waitFor(() => expect(peer().log).toEqual(["remote offer", "local answer"]));
+    await describe("offer", 2, SDP + "a=earlier\r\n");
+    await describe("offer", 3, SDP + "a=later\r\n");
+    await describe("answer", 1, SDP);
+    await describe("offer", 4, SDP + "a=last\r\n");
+    await vi.waitFor(() => expect(peer().log).toEqual(["remote offer", "local answer", "remote offer", "local answer"]));
+    expect(peer().remoteDescription?.sdp).toContain("a=last");
+    expect(call.over).toBe(false);
+    call.hangUp();
+  });
+
+  it("signs each description with a larger number, for both accounts", async () => {
+    const { call, accept, said } = await calling();
+    await accept();
+    await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
+    call.moved();
+    peer().onnegotiationneeded?.();
+    await vi.waitFor(() => expect(said.filter((one) => (one as { sdp?: string }).sdp)).toHaveLength(2));
+    expect(said.map((one) => (one as { number?: number }).number).filter(Boolean)).toEqual([1, 2]);
+    call.hangUp();
+  });
+
+  it("ends when a later description, signed as it is, names another certificate", async () => {
+    const { call, accept, describe } = await calling();
+    await accept();
+    await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
+    peer().log.length = 0;
+    await describe("offer", 2, SDP.replaceAll("BE", "EF"));
+    await vi.waitFor(() => expect(call.view.reason).toBe("not_genuine"));
+    expect(peer().log).toEqual([]);
+  });
+
+  it("ends when the browser reads another fingerprint than the signed one", async () => {
+    const { call, accept, said } = await calling();
+    peer().reads = (sdp) => sdp + `a=fingerprint:${OTHER}\r\n`;
+    await accept();
+    await vi.waitFor(() => expect(call.view.reason).toBe("not_genuine"));
+    expect(said).toContainEqual({ call: "id", reason: "not_genuine" });
+    expect(peer().signalingState).toBe("closed");
+  });
+
+  it.each([
+    ["in the report", async () => ({ fingerprint: OTHER })],
+    ["in the report, by another hash", async () => ({ fingerprint: PRINT.replace("sha-256", "sha-1") })],
+    ["at the transport", async () => ({ certificates: [new Uint8Array([1, 2, 3]).buffer] })],
+  ] as const)("ends when DTLS shows another certificate, %s, and nothing was sent or heard", async (_, shown) => {
+    const { call, accept, said } = await calling();
+    await accept();
+    await vi.waitFor(() => expect(peer().remoteDescription).not.toBeNull());
+    peer().shown = await shown();
+    peer().become("connected");
+    await vi.waitFor(() => expect(call.view.reason).toBe("not_genuine"));
+    expect(said).toContainEqual({ call: "id", reason: "not_genuine" });
+    expect(call.view).toMatchObject({ state: "ended", connectedAt: null, remote: null });
+    expect(peer().signalingState).toBe("closed");
   });
 
   it("is cancelled before it is accepted, and can be restored only after", async () => {

@@ -6,6 +6,7 @@
 // but the camera.
 import { whoIs } from "../names";
 import { Adapter, STEPS } from "./adapt";
+import { NotGenuine } from "./certificate";
 import { NOTHING_SAID } from "./channel";
 import { Connection, type Trickled } from "./connection";
 import { closeMedia, nothing, openCamera, type OwnMedia } from "./media";
@@ -14,12 +15,14 @@ import { callStats, lineBetween, NO_STATS, quality, type CallStats } from "./sta
 import type { CallView, ChatLine, Ending } from "./view";
 import type { Signer } from "../wire/texts";
 import type {
-  Accepted, Describe, DescriptionKind, Incoming, Media, Peer, Requests, RestoreCall,
+  Accepted, Describe, Described, Description, DescriptionKind, Incoming, Media, Peer, Requests, RestoreCall,
 } from "../wire/messages";
 
 export interface CallEnv {
   ask<K extends keyof Requests>(name: K, body: Requests[K]): Promise<void>;
   signer: Signer;
+  /** This account's own address. */
+  address(): string;
   ice(): RTCConfiguration;
   /** The person wants to save data. */
   saves(): boolean;
@@ -46,6 +49,9 @@ export class Call {
   private said = false;
   private accepted = false;
   private chatCount = 0;
+  /** The numbers of the last descriptions, ours and the other side's. */
+  private lastSaid = 0;
+  private lastHeard = 0;
   private readonly adapter = new Adapter();
   private looks: CallStats[] = [];
   private limit: ReturnType<typeof setTimeout> | undefined;
@@ -103,21 +109,24 @@ export class Call {
     if (this.accepted || this.over) return;
     this.accepted = true;
     this.peer = message.by;
+    // a router may not say that somebody else has answered
+    const { address: called } = this.view;
     const { address, display, home, node } = message.by;
     this.change({ state: "connecting", display, who: whoIs(address, home), from: node.name });
     this.limitConnecting();
     this.receive(async () => {
-      await this.verify("answer", message.sdp, message.signature);
-      await this.connection?.accepted(message.sdp);
+      if (address !== called) throw new NotGenuine();
+      if (await this.isNews("answer", message)) await this.connection?.accepted(message.sdp);
     });
   }
 
   // The callee.
 
+  /** The invitation: is it genuine? */
   async ring(message: Incoming): Promise<boolean> {
     this.invited = message;
     this.peer = message.from;
-    return verifyDescription(message.from, this.id, "offer", message.sdp, message.signature);
+    return this.isGenuine("offer", message);
   }
 
   /** The person has said yes: what needs no microphone is done while it is opened. Nothing is told to the caller. */
@@ -128,8 +137,7 @@ export class Call {
     for (const candidate of this.early.splice(0)) void connection.candidate(candidate);
     this.receive(async () => {
       // Again, since in a glare the answer may come before the first check.
-      await this.verify("offer", invited.sdp, invited.signature);
-      await connection.offered(invited.sdp);
+      if (await this.isNews("offer", invited)) await connection.offered(invited.sdp);
     });
   }
 
@@ -144,7 +152,7 @@ export class Call {
     await this.incoming;
   }
 
-  decline(reason: "rejected" | "no_media"): void {
+  decline(reason: "rejected" | "no_media" | "not_genuine"): void {
     this.request("reject", { call: this.id, reason });
     this.end(reason);
   }
@@ -158,8 +166,7 @@ export class Call {
 
   onDescribe(message: Describe): void {
     this.receive(async () => {
-      await this.verify(message.kind, message.sdp, message.signature);
-      await this.connection?.describe(message.kind, message.sdp);
+      if (await this.isNews(message.kind, message)) await this.connection?.describe(message.kind, message.sdp);
     });
   }
 
@@ -266,6 +273,7 @@ export class Call {
       remote: (remote, remoteVideo) => this.change({ remote, remoteVideo }),
       up: () => this.up(),
       down: () => this.down(),
+      notGenuine: () => void this.guard(() => Promise.reject(new NotGenuine("certificate"))),
       heard: (theirs) => {
         const { save, weak } = this.view.theirs;
         if (theirs.save === save && theirs.weak === weak) return;
@@ -278,9 +286,12 @@ export class Call {
   }
 
   private async tell(kind: DescriptionKind, sdp: string): Promise<void> {
-    const signature = await signDescription(this.env.signer, this.id, kind, sdp);
+    const number = ++this.lastSaid;
+    const description: Description = { call: this.id, kind, number, from: this.env.address(), to: this.view.address, sdp };
+    const signature = await signDescription(this.env.signer, description);
     if (this.over) return;
-    const described = { call: this.id, media: this.view.camera ? "video" as const : "audio" as const, sdp, signature };
+    const media = this.view.camera ? "video" as const : "audio" as const;
+    const described = { call: this.id, media, number, sdp, signature };
     if (this.said) return this.request("describe", { ...described, kind });
     this.said = true;
     if (this.view.outgoing) {
@@ -318,21 +329,32 @@ export class Call {
       console.debug("call failed", error);
       if (this.over) return;
       const reason = error instanceof NotGenuine ? "not_genuine" : "failed";
-      this.sayOver("failed");
+      this.sayOver(reason);
       this.end(reason);
     }
   }
 
   /** The word that ends a call depends on how far it has come. */
-  private sayOver(reason: "hung_up" | "failed"): void {
+  private sayOver(reason: "hung_up" | "failed" | "not_genuine"): void {
     const call = this.id;
     if (this.accepted && this.said) this.request("hang_up", { call, reason });
-    else if (!this.view.outgoing) this.request("reject", { call, reason: "rejected" });
+    else if (!this.view.outgoing) this.request("reject", { call, reason: reason === "not_genuine" ? reason : "rejected" });
     else if (this.said) this.request("cancel", { call });
   }
 
-  private async verify(kind: DescriptionKind, sdp: string, signature: string): Promise<void> {
-    if (!this.peer || !(await verifyDescription(this.peer, this.id, kind, sdp, signature))) throw new NotGenuine();
+  private async isGenuine(kind: DescriptionKind, { number, sdp, signature }: Described): Promise<boolean> {
+    const { peer, env } = this;
+    // what we have said ourselves is no word of the other side
+    if (!peer || peer.key === env.signer.key) return false;
+    return verifyDescription(peer, { call: this.id, kind, number, from: peer.address, to: env.address(), sdp }, signature);
+  }
+
+  /** Fails when it is not genuine; what was said before, or before something later, is passed over. */
+  private async isNews(kind: DescriptionKind, described: Described): Promise<boolean> {
+    if (!(await this.isGenuine(kind, described))) throw new NotGenuine(kind);
+    if (described.number <= this.lastHeard) return false;
+    this.lastHeard = described.number;
+    return true;
   }
 
   private take(media: OwnMedia): void {
@@ -410,5 +432,3 @@ export class Call {
     this.env.changed(this);
   }
 }
-
-class NotGenuine extends Error {}

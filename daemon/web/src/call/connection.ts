@@ -3,12 +3,17 @@
 // until their description, media added later, ICE restarted when it is dead.
 //
 // It knows no wire, no signature and no person: descriptions and candidates
-// come in through methods and leave through events, in order.
+// come in through methods and leave through events, in order. Nobody is heard
+// and nothing is sent before DTLS has shown the certificate that the other
+// side's description names; this page's own changes to a description are made
+// before it leaves, or after it was read.
 import type { Candidate, DescriptionKind } from "../wire/messages";
 import { STEPS, type Step } from "./adapt";
+import { goesTo, NotGenuine, tookIt } from "./certificate";
 import { Channel, type Word } from "./channel";
 import { nothing, type OwnMedia } from "./media";
 import { thinAudio } from "./opus";
+import { fingerprintOf } from "./signing";
 
 export type Trickled = Omit<Candidate, "call">;
 
@@ -21,6 +26,8 @@ export interface ConnectionEvents {
   up(): void;
   /** Media has stopped flowing. */
   down(): void;
+  /** Media goes to another certificate than the description's. */
+  notGenuine(): void;
   /** The other page says so, by the way of the media. */
   heard(word: Word): void;
 }
@@ -50,7 +57,17 @@ export class Connection {
   private ignoring = false;
   private started = false;
   private alive = false;
+  /** It was said that media flows. */
+  private up = false;
   private closed = false;
+  /** The fingerprint in every description of the other side. */
+  private theirs: string | null = null;
+  /** DTLS has shown it. Until then: */
+  private trusted = false;
+  /** … what would be sent, */
+  private readonly held = new Map<RTCRtpSender, MediaStreamTrack>();
+  /** … and what would be heard and seen. */
+  private readonly arrived = new Set<MediaStreamTrack>();
   private own: OwnMedia = nothing();
   private early: Trickled[] = [];
   private restartTimer: ReturnType<typeof setTimeout> | undefined;
@@ -72,7 +89,7 @@ export class Connection {
       });
     };
     pc.ontrack = ({ track }) => {
-      if (!this.remote.getTracks().includes(track)) this.remote.addTrack(track);
+      this.arrived.add(track);
       this.tellRemote();
     };
     pc.onnegotiationneeded = () => {
@@ -176,6 +193,7 @@ export class Connection {
     } else if (track) {
       await this.give(known, track);
     } else {
+      this.held.delete(known.sender);
       await known.sender.replaceTrack(null);
       known.direction = "recvonly";
     }
@@ -215,13 +233,19 @@ export class Connection {
   private add(kind: "audio" | "video", track: MediaStreamTrack | null): void {
     // addTrack and not addTransceiver: when both sides add at once, the one
     // that rolls back finds its track again in the other's media section.
-    if (track) this.limit(this.pc.addTrack(track, this.own.stream), kind);
-    else this.pc.addTransceiver(kind, { direction: "recvonly" });
+    if (!track) return void this.pc.addTransceiver(kind, { direction: "recvonly" });
+    const sender = this.pc.addTrack(track, this.own.stream);
+    if (!this.trusted) {
+      this.held.set(sender, track);
+      void sender.replaceTrack(null);
+    }
+    this.limit(sender, kind);
   }
 
   private async give(transceiver: RTCRtpTransceiver, track: MediaStreamTrack): Promise<void> {
     transceiver.direction = "sendrecv";
-    await transceiver.sender.replaceTrack(track);
+    if (this.trusted) await transceiver.sender.replaceTrack(track);
+    else this.held.set(transceiver.sender, track);
     this.limit(transceiver.sender, track.kind);
   }
 
@@ -279,10 +303,34 @@ export class Connection {
     if (kind === "answer" && this.due) void this.offer();
   }
 
-  /** What the other side wants to hear, and less where the line carries less. */
-  private take(kind: DescriptionKind, sdp: string): Promise<void> {
+  /** What the other side wants to hear, and less where the line carries less. It keeps its certificate to the end. */
+  private async take(kind: DescriptionKind, sdp: string): Promise<void> {
     const { thin, wantThin } = this.sending;
-    return this.pc.setRemoteDescription({ type: kind, sdp: thin ? thinAudio(sdp, wantThin) : sdp });
+    const fingerprint = fingerprintOf(sdp);
+    if (fingerprint === null || fingerprint !== (this.theirs ?? fingerprint)) throw new NotGenuine();
+    this.theirs = fingerprint;
+    await this.pc.setRemoteDescription({ type: kind, sdp: thin ? thinAudio(sdp, wantThin) : sdp });
+    if (!tookIt(this.pc, fingerprint)) throw new NotGenuine();
+  }
+
+  private async prove(): Promise<void> {
+    const { pc, theirs } = this;
+    const genuine = theirs !== null && (await goesTo(pc, theirs).catch(() => false));
+    if (this.closed) return;
+    if (!genuine) return this.events.notGenuine();
+    if (!this.trusted) this.trust();
+    if (!this.alive || this.up) return;
+    this.up = true;
+    this.events.up();
+  }
+
+  private trust(): void {
+    this.trusted = true;
+    for (const [sender, track] of this.held) {
+      sender.replaceTrack(track).catch((error: unknown) => console.debug("not sent", error));
+    }
+    this.held.clear();
+    this.tellRemote();
   }
 
   private async flush(): Promise<void> {
@@ -299,7 +347,9 @@ export class Connection {
   }
 
   private tellRemote(): void {
-    if (this.closed) return;
+    if (this.closed || !this.trusted) return;
+    const heard = this.remote.getTracks();
+    for (const track of this.arrived) if (!heard.includes(track)) this.remote.addTrack(track);
     const video = this.pc.getTransceivers().some(
       ({ receiver, currentDirection }) =>
         receiver.track.kind === "video" && (currentDirection === "sendrecv" || currentDirection === "recvonly"),
@@ -317,11 +367,12 @@ export class Connection {
       this.restartTimer = undefined;
       if (!this.alive) {
         this.alive = true;
-        this.events.up();
+        void this.prove();
       }
     } else if (state === "disconnected" || state === "failed") {
-      if (this.alive) {
-        this.alive = false;
+      this.alive = false;
+      if (this.up) {
+        this.up = false;
         this.events.down();
       }
       if (state === "failed") this.restartIn(this.polite ? PATIENCE_MS : 0);

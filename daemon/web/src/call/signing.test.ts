@@ -2,6 +2,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Identity } from "../identity";
 import { memoryStore } from "../storage";
+import { base64url } from "../wire/bytes";
+import type { Description } from "../wire/messages";
+import { mediaText } from "../wire/texts";
 import { fingerprintOf, signDescription, verifyDescription } from "./signing";
 
 const sdp = (...prints: string[]) => "v=0\r\n" + prints.map((print) => `a=fingerprint:${print}\r\n`).join("") + "a=mid:0\r\n";
@@ -30,7 +33,7 @@ describe("the fingerprint", () => {
     `a=fingerprint: ${OTHER}`, `a=fingerprint:\t${OTHER}`, `a=fingerprint:${OTHER.toLowerCase()}`,
     `a=fingerprint:${OTHER.replace("sha-256", "SHA-256")}`, `a=fingerprint:${OTHER.replace("sha-256", "sha-1")}`,
     `a=fingerprint:${ONE} `, `a=fingerprint:${ONE}:00`, `a=fingerprint:${ONE}\ra=fingerprint:${OTHER}`, `a=x\0fingerprint:${OTHER}`,
-    `a=finger\0print:${OTHER}`, `a=x-fingerprint:${OTHER}`, `b=a=fingerprint:${OTHER}`, `a=fingerprint:`, `a=fingerprint`,
+    `a=finger\0print:${OTHER}`, `a=x-fingerprint:${OTHER}`, `a=x:\u2028fingerprint`, `a=s:\ud800`, `a=s:N\u00faria`, `b=a=fingerprint:${OTHER}`, `a=fingerprint:`, `a=fingerprint`,
   ])("is none with a second one spelt %j, above or below", (line) => {
     expect(fingerprintOf(`v=0\r\na=fingerprint:${ONE}\r\nm=audio 9 x 0\r\n${line}\r\n`)).toBeNull();
     expect(fingerprintOf(`v=0\r\n${line}\r\nm=audio 9 x 0\r\na=fingerprint:${ONE}\r\n`)).toBeNull();
@@ -38,30 +41,51 @@ describe("the fingerprint", () => {
 });
 
 describe("a description", () => {
+  const said: Description = { call: "call", kind: "offer", number: 3, from: "nuria@a", to: "pep@b", sdp: sdp(ONE) };
+
   it("of the device that signed it is genuine", async () => {
-    const signature = await signDescription(nuria, "call", "offer", sdp(ONE));
-    expect(await verifyDescription(nuria, "call", "offer", sdp(ONE), signature)).toBe(true);
+    expect(await verifyDescription(nuria, said, await signDescription(nuria, said))).toBe(true);
   });
 
-  it.each([
-    ["another fingerprint", "call", "offer", sdp(OTHER)],
-    ["another call", "other", "offer", sdp(ONE)],
-    ["another kind", "call", "answer", sdp(ONE)],
-    ["a second fingerprint", "call", "offer", sdp(ONE, OTHER)],
-  ] as const)("with %s is not", async (_, call, kind, changed) => {
-    const signature = await signDescription(nuria, "call", "offer", sdp(ONE));
-    expect(await verifyDescription(nuria, call, kind, changed, signature)).toBe(false);
+  it.each<[string, Partial<Description>]>([
+    ["another fingerprint", { sdp: sdp(OTHER) }],
+    ["another call", { call: "other" }],
+    ["another kind", { kind: "answer" }],
+    ["another number", { number: 4 }],
+    ["a number that is none", { number: NaN }],
+    ["somebody else as the one who says it", { from: "nuria@c" }],
+    ["somebody else as the one to whom it is said", { to: "pep@c" }],
+    ["the two exchanged", { from: "pep@b", to: "nuria@a" }],
+    ["a second fingerprint", { sdp: sdp(ONE, OTHER) }],
+    ["a blank more", { sdp: sdp(ONE) + " " }],
+    ["other ends of lines", { sdp: sdp(ONE).replaceAll("\r\n", "\n") }],
+    ["its last line left out", { sdp: sdp(ONE).replace("a=mid:0\r\n", "") }],
+    ["another way for media", { sdp: sdp(ONE) + "a=candidate:1 1 udp 1 10.0.0.1 9 typ host\r\n" }],
+  ])("with %s is not", async (_, changed) => {
+    expect(await verifyDescription(nuria, { ...said, ...changed }, await signDescription(nuria, said))).toBe(false);
+  });
+
+  it("cannot put one field into another by an end of line", async () => {
+    const signature = await signDescription(nuria, { ...said, call: "call\noffer", kind: "3" as "offer", number: 3 });
+    expect(await verifyDescription(nuria, said, signature)).toBe(false);
   });
 
   it("of another key is not, nor of a key that is not the device's", async () => {
-    const signature = await signDescription(nuria, "call", "offer", sdp(ONE));
-    expect(await verifyDescription(pep, "call", "offer", sdp(ONE), signature)).toBe(false);
-    expect(await verifyDescription({ key: nuria.key, device: pep.device }, "call", "offer", sdp(ONE), signature)).toBe(false);
+    const signature = await signDescription(nuria, said);
+    expect(await verifyDescription(pep, said, signature)).toBe(false);
+    expect(await verifyDescription({ key: nuria.key, device: pep.device }, said, signature)).toBe(false);
   });
 
   it("with nonsense for key or signature is not, and nothing breaks", async () => {
-    expect(await verifyDescription({ key: "x", device: "y" }, "call", "offer", sdp(ONE), "z")).toBe(false);
-    expect(await verifyDescription(nuria, "call", "offer", sdp(ONE), "A".repeat(86))).toBe(false);
+    expect(await verifyDescription({ key: "x", device: "y" }, said, "z")).toBe(false);
+    expect(await verifyDescription(nuria, said, "A".repeat(86))).toBe(false);
+  });
+
+  it("that could be read in two ways is not, though it is signed", async () => {
+    const two = { ...said, sdp: sdp(ONE) + `a=FINGERPRINT:${OTHER}\r\n` };
+    await expect(signDescription(nuria, two)).rejects.toThrow();
+    const hash = base64url(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(two.sdp))));
+    expect(await verifyDescription(nuria, two, await nuria.sign(mediaText(two, hash)))).toBe(false);
   });
 });
 

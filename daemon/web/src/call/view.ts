@@ -7,7 +7,7 @@ import type { CallStats, Line, Quality } from "./stats";
 export type CallState = "incoming" | "calling" | "ringing" | "connecting" | "connected" | "reconnecting" | "ended";
 
 /** Why it is over: what the node says, and what the page finds itself. */
-export type Ending = EndReason | "not_genuine" | "not_here" | "no_such_person" | "too_many_calls" | "lost" | "error";
+export type Ending = EndReason | "not_here" | "no_such_person" | "too_many_calls" | "lost" | "error";
 
 export interface ChatLine {
   id: number;

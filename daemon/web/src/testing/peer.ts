@@ -3,7 +3,15 @@
 
 type State = "stable" | "have-local-offer" | "have-remote-offer" | "closed";
 
-const FINGERPRINT = `sha-256 ${Array<string>(32).fill("0E").join(":")}`;
+export const FINGERPRINT = `sha-256 ${Array<string>(32).fill("0E").join(":")}`;
+
+/** What DTLS shows of the other side, when it is not what its description says. */
+export interface Shown {
+  /** `RTCDtlsTransport.getRemoteCertificates`. */
+  certificates?: ArrayBuffer[];
+  /** In getStats: as in a description. */
+  fingerprint?: string;
+}
 
 class FakeChannel {
   readyState = "connecting";
@@ -47,8 +55,35 @@ export class FakePeer {
   createDataChannel(): FakeChannel {
     return this.channel;
   }
+  /** Certificates by the transport, or by the report; by neither when it is undefined. */
+  shown: Shown | undefined = undefined;
+  /** Reads descriptions in this way, as a browser with a parser of its own would. */
+  reads: (sdp: string) => string = (sdp) => sdp;
+  readonly sender = {
+    track: null as unknown,
+    replaceTrack: async (track: unknown) => {
+      this.log.push(track ? "send" : "hold");
+      this.sender.track = track;
+    },
+    getParameters: () => ({}),
+  };
+  get sctp(): unknown {
+    const { certificates } = this.shown ?? {};
+    return certificates ? { transport: { getRemoteCertificates: () => certificates } } : null;
+  }
+  async getStats() {
+    const [fingerprintAlgorithm, fingerprint] = (this.shown?.fingerprint ?? "").split(" ");
+    const report = new Map<string, unknown>([["T", { id: "T", type: "transport", ...(fingerprint && { remoteCertificateId: "C" }) }]]);
+    if (fingerprint) report.set("C", { id: "C", type: "certificate", fingerprintAlgorithm, fingerprint });
+    return report;
+  }
   getTransceivers(): never[] {
     return [];
+  }
+  addTrack(track: unknown): unknown {
+    this.log.push("add track");
+    this.sender.track = track;
+    return this.sender;
   }
   addTransceiver(kind: string): void {
     this.log.push("add " + kind);
@@ -69,7 +104,7 @@ export class FakePeer {
   }
   async setRemoteDescription(description: { type: string; sdp: string }) {
     this.log.push("remote " + description.type);
-    this.remoteDescription = description;
+    this.remoteDescription = { ...description, sdp: this.reads(description.sdp) };
     this.signalingState = description.type === "offer" ? "have-remote-offer" : "stable";
   }
   async addIceCandidate({ candidate }: { candidate: string }) {
@@ -88,14 +123,18 @@ export class FakePeer {
 }
 
 class FakeStream {
-  getAudioTracks(): never[] {
-    return [];
+  private readonly tracks: unknown[] = [];
+  addTrack(track: unknown): void {
+    this.tracks.push(track);
+  }
+  getAudioTracks(): unknown[] {
+    return this.tracks;
   }
   getVideoTracks(): never[] {
     return [];
   }
-  getTracks(): never[] {
-    return [];
+  getTracks(): unknown[] {
+    return this.tracks;
   }
 }
 

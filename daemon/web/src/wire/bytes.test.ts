@@ -25,5 +25,7 @@ it("reads nothing that is not base64url", () => {
 it("ends every line of a signed text by LF", () => {
   expect(signInText("n", "c", "a@n")).toBe("truca-sign-in-1\nn\nc\na@n\n");
   expect(attachmentText("a@n", "n", 3, 4, "gone")).toBe("truca-attachment-1\na@n\nn\n3\n4\ngone\n");
-  expect(mediaText("id", "offer", "sha-256 AB")).toBe("truca-media-1\nid\noffer\nsha-256 AB\n");
+  expect(mediaText({ call: "id", kind: "offer", number: 7, from: "a@n", to: "b@m" }, "hash")).toBe(
+    "truca-media-2\nid\noffer\n7\na@n\nb@m\nhash\n",
+  );
 });

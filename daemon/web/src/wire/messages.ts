@@ -69,8 +69,20 @@ export interface Peer {
   key: string;
 }
 
+/** All that is signed of a description; `from` and `to` are addresses. */
+export interface Description {
+  call: string;
+  kind: DescriptionKind;
+  /** Grows with each description of this call by this device. */
+  number: number;
+  from: string;
+  to: string;
+  sdp: string;
+}
+
 export interface Described {
   media: Media;
+  number: number;
   sdp: string;
   signature: string;
 }
@@ -150,7 +162,7 @@ export interface RestoreCall {
 
 export type EndReason =
   | "rejected" | "no_media" | "busy" | "cancelled" | "timed_out" | "hung_up"
-  | "failed" | "answered_elsewhere" | "glare" | "unreachable" | "left";
+  | "failed" | "answered_elsewhere" | "glare" | "unreachable" | "left" | "not_genuine";
 
 /** What the node may tell the page besides answers and housekeeping. */
 export interface Inbound {
@@ -191,9 +203,9 @@ export interface Requests {
   connected: { call: string };
   describe: Described & { call: string; kind: DescriptionKind };
   message: { call: string; text: string };
-  reject: { call: string; reason: "rejected" | "no_media" };
+  reject: { call: string; reason: "rejected" | "no_media" | "not_genuine" };
   cancel: { call: string };
-  hang_up: { call: string; reason: "hung_up" | "failed" };
+  hang_up: { call: string; reason: "hung_up" | "failed" | "not_genuine" };
   devices: Record<never, never>;
   revoke: { device: string; counter: number; signature: string };
   password: { counter: number; secret?: PasswordSecret; signature: string };

@@ -1,6 +1,6 @@
 // The texts that are signed (docs/protocol.md section 4). The first line keeps
 // a signature made for one purpose from being used for another.
-import type { DescriptionKind, PasswordSecret } from "./messages";
+import type { Description, PasswordSecret } from "./messages";
 
 const lines = (...all: string[]): string => all.map((line) => line + "\n").join("");
 
@@ -15,8 +15,9 @@ export const attachmentText = (
   status: "here" | "gone",
 ): string => lines("truca-attachment-1", address, node, String(boot), String(counter), status);
 
-export const mediaText = (call: string, kind: DescriptionKind, fingerprint: string): string =>
-  lines("truca-media-1", call, kind, fingerprint);
+/** `from` describes, to the account `to`; `hash` is SHA-256 of the SDP, base64url. */
+export const mediaText = ({ call, kind, number, from, to }: Omit<Description, "sdp">, hash: string): string =>
+  lines("truca-media-2", call, kind, String(number), from, to, hash);
 
 export const linkText = (address: string, request: string, key: string): string =>
   lines("truca-link-1", address, request, key);

@@ -19,7 +19,7 @@ fn node(n: u8) -> NodeId {
 
 fn introduction(n: u8) -> Introduction {
     let description =
-        Description { media: Media::Audio, sdp: format!("sdp of {n}"), signature: Bytes([n; 64]) };
+        Description { media: Media::Audio, number: 1, sdp: format!("sdp of {n}"), signature: Bytes([n; 64]) };
     Introduction { display: format!("P{n}").parse().unwrap(), key: Bytes([n; 65]), description }
 }
 

@@ -114,16 +114,20 @@ pub enum Reason {
     Unreachable,
     /// The other page closed and did not come back.
     Left,
+    /// What came in the other end's name was not signed by it, or media went to another certificate than the signed.
+    NotGenuine,
 }
 
-/// An SDP with what it is for and who vouches for its DTLS fingerprint.
+/// An SDP with what it is for and who vouches for it. Nodes pass it on byte for byte: its hash is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// What it carries.
     pub media: Media,
+    /// Grows with each description of this call by this device, so that none can be shown again.
+    pub number: u32,
     /// The SDP.
     pub sdp: String,
-    /// By the describing device, over `truca-media-1`.
+    /// By the describing device, over `truca-media-2`.
     pub signature: Signature,
 }
 

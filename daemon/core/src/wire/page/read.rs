@@ -95,6 +95,7 @@ impl<'a> Fields<'a> {
                 ("glare", Reason::Glare),
                 ("unreachable", Reason::Unreachable),
                 ("left", Reason::Left),
+                ("not_genuine", Reason::NotGenuine),
             ],
         )
     }
@@ -102,6 +103,7 @@ impl<'a> Fields<'a> {
     fn description(&self) -> Read<Description> {
         Ok(Description {
             media: self.one_of("media", &[("audio", Media::Audio), ("video", Media::Video)])?,
+            number: self.number("number")?,
             sdp: self.text("sdp")?,
             signature: self.bytes("signature")?,
         })
