@@ -106,6 +106,39 @@ describe("a connection", () => {
     expect(said).toEqual(["offer", "offer"]);
   });
 
+  it("asks once for what the other side refuses, and again when it wants something else", async () => {
+    const { made, said } = await connection(false);
+    // browsers say so again after each answer that has refused a part
+    for (let times = 0; times < 3; times++) {
+      peer().onnegotiationneeded?.();
+      await tick();
+    }
+    expect(said).toEqual([]);
+    await made.setVideo({ kind: "video" } as MediaStreamTrack);
+    peer().onnegotiationneeded?.();
+    await tick();
+    await made.describe("answer", SDP);
+    for (let times = 0; times < 20; times++) {
+      peer().onnegotiationneeded?.();
+      await tick();
+    }
+    expect(said).toEqual(["offer"]);
+    made.renew();
+    peer().onnegotiationneeded?.();
+    await tick();
+    expect(said).toEqual(["offer", "offer"]);
+  });
+
+  it("of the callee asks once for what the first offer had no place for", async () => {
+    const { made, said } = await connection(true);
+    for (let times = 0; times < 5; times++) {
+      peer().onnegotiationneeded?.();
+      await tick();
+      await made.describe("answer", SDP);
+    }
+    expect(said).toEqual(["offer"]);
+  });
+
   it("asks for another form of sound in an offer of its own, after the one under way", async () => {
     const { made, said } = await connection(false);
     const sending = { step: null, thin: false, wantThin: false };

@@ -54,6 +54,10 @@ export class Connection {
   private making = false;
   /** An offer is due as soon as one can be made. */
   private due = false;
+  /** How often this side has wanted something else; how much of it was in its last offer, and in one that was answered. */
+  private wishes = 1;
+  private asked = 0;
+  private answered = 0;
   private ignoring = false;
   private started = false;
   private alive = false;
@@ -93,7 +97,8 @@ export class Connection {
       this.tellRemote();
     };
     pc.onnegotiationneeded = () => {
-      if (this.started) void this.offer();
+      // what the other side has refused is not asked for again: browsers would, for ever
+      if (this.started && this.wishes > this.answered) void this.offer();
     };
     pc.onconnectionstatechange = () => this.judge();
     pc.oniceconnectionstatechange = () => this.judge();
@@ -105,6 +110,7 @@ export class Connection {
     this.own = own;
     this.add("audio", own.audio);
     if (video) this.add("video", own.video);
+    this.asked = this.wishes;
     await pc.setLocalDescription(await pc.createOffer());
     this.emit();
   }
@@ -185,6 +191,7 @@ export class Connection {
 
   /** Shows this picture to the other side, or none. */
   async setVideo(track: MediaStreamTrack | null): Promise<void> {
+    this.wishes++;
     const known = this.pc.getTransceivers().find(
       (one) => one.receiver.track.kind === "video" && one.direction !== "stopped",
     );
@@ -213,6 +220,7 @@ export class Connection {
       // The servers that it has may well do.
       console.debug("servers not changed", error);
     }
+    this.wishes++;
     this.pc.restartIce?.();
   }
 
@@ -284,6 +292,7 @@ export class Connection {
     if (this.due) return;
     try {
       this.making = true;
+      this.asked = this.wishes;
       const offer = await pc.createOffer();
       if (pc.signalingState !== "stable") return;
       await pc.setLocalDescription(offer);
@@ -297,6 +306,7 @@ export class Connection {
 
   private async apply(kind: DescriptionKind, sdp: string): Promise<void> {
     await this.take(kind, sdp);
+    if (kind === "answer") this.answered = this.asked;
     await this.flush();
     this.tellRemote();
     this.limitVideo(); // a browser may have made its sender anew

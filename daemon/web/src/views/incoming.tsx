@@ -7,7 +7,7 @@ import { startRing } from "../ring";
 import { t } from "../text";
 import { CameraIcon, HangUpIcon, PhoneIcon } from "./icons";
 import { NewDevice } from "./notices";
-import { Avatar, Dialog, RoundButton } from "./parts";
+import { Avatar, Dialog, RoundButton, useCalm } from "./parts";
 
 export function IncomingSheet({ call, state, act }: { call: CallView; state: State; act: Actions }) {
   useEffect(() => startRing("incoming"), []);
@@ -18,6 +18,7 @@ export function IncomingSheet({ call, state, act }: { call: CallView; state: Sta
       document.title = before;
     };
   }, []);
+  const calm = useCalm(call.id);
   const what = call.media === "video" ? t("incomingVideo") : t("incomingAudio");
   return (
     <Dialog label={`${call.display} ${what}`} class="incoming" role="alertdialog" testid="incoming" onClose={() => act.decline()}>
@@ -28,9 +29,9 @@ export function IncomingSheet({ call, state, act }: { call: CallView; state: Sta
       <p class="soft">{t("from", { node: call.from })}</p>
       <NewDevice state={state} act={act} address={call.address} />
       <div class="answers">
-        <RoundButton label={t("decline")} caption={t("decline")} kind="stop" testid="decline" onClick={() => act.decline()}><HangUpIcon /></RoundButton>
-        <RoundButton label={t("answerVideo")} caption={t("answerVideo")} testid="answer-video" onClick={() => act.answer("video")}><CameraIcon /></RoundButton>
-        <RoundButton label={t("answer")} caption={t("answer")} kind="go" testid="answer" onClick={() => act.answer("audio")}><PhoneIcon /></RoundButton>
+        <RoundButton label={t("decline")} caption={t("decline")} kind="stop" testid="decline" calm={calm} onClick={() => act.decline()}><HangUpIcon /></RoundButton>
+        <RoundButton label={t("answerVideo")} caption={t("answerVideo")} testid="answer-video" calm={calm} onClick={() => act.answer("video")}><CameraIcon /></RoundButton>
+        <RoundButton label={t("answer")} caption={t("answer")} kind="go" testid="answer" calm={calm} onClick={() => act.answer("audio")}><PhoneIcon /></RoundButton>
       </div>
     </Dialog>
   );

@@ -34,15 +34,31 @@ export function Way({ quality, words }: { quality: NonNullable<Person["quality"]
   );
 }
 
-export function RoundButton({ label, kind, pressed, testid, onClick, children, caption, disabled, badge }: {
+/** So long after something else stood there, a tap may still be meant for that. */
+const CALM_MS = 700;
+
+/** Whether `what` is on the screen for long enough that a tap is meant for it: two taps on *Answer* do not hang up. */
+export function useCalm(what: string | boolean): boolean {
+  const [calm, setCalm] = useState<string | boolean | null>(null);
+  useEffect(() => {
+    const timer = setTimeout(() => setCalm(what), CALM_MS);
+    return () => clearTimeout(timer);
+  }, [what]);
+  return calm === what;
+}
+
+/** What a button is like that must not be tapped yet: it keeps its looks and the focus, and does nothing. */
+export const calmly = (calm: boolean, act: () => void) => ({ "aria-disabled": !calm, onClick: () => calm && act() });
+
+export function RoundButton({ label, kind, pressed, testid, onClick, children, caption, disabled, calm = true, badge }: {
   label: string; kind?: "go" | "stop" | "plain"; pressed?: boolean; testid: string; onClick: () => void;
-  children: ComponentChildren; caption?: string; disabled?: boolean; badge?: number;
+  children: ComponentChildren; caption?: string; disabled?: boolean; calm?: boolean; badge?: number;
 }) {
   return (
     <span class="round-wrap">
       <button
         type="button" class={`round ${kind ?? "plain"}`} aria-label={label} title={label} disabled={disabled}
-        aria-pressed={pressed} data-testid={testid} onClick={onClick}
+        aria-pressed={pressed} data-testid={testid} {...calmly(calm, onClick)}
       >
         {children}
         {badge ? <b class="badge" aria-hidden="true">{badge}</b> : null}

@@ -9,13 +9,14 @@ import { ChatDrawer } from "./chat";
 import { LEVEL, LineSheet, pausedWords, QUALITY } from "./details";
 import { CameraIcon, ChatIcon, HangUpIcon, LineBars, MicIcon, PhoneIcon } from "./icons";
 import { CAMERA_WORDS, NewDevice } from "./notices";
-import { Avatar, RoundButton, Timer } from "./parts";
+import { Avatar, calmly, RoundButton, Timer, useCalm } from "./parts";
 
 export function Stage({ call, state, act }: { call: CallView; state: State; act: Actions }) {
   const [chat, setChat] = useState(false);
   const [line, setLine] = useState(false);
   const [read, setRead] = useState(0);
   const over = call.state === "ended";
+  const calm = useCalm(`${call.id} ${over}`);
   const lines = call.chat.filter((line) => !line.mine).length;
   const talking = call.state === "connected" || call.state === "reconnecting";
   const accepted = talking || call.state === "connecting";
@@ -69,11 +70,13 @@ export function Stage({ call, state, act }: { call: CallView; state: State; act:
       {over ? (
         <div class="controls ended">
           {call.outgoing && (
-            <button type="button" class="wide-button" data-testid="call-again" onClick={() => { act.leaveStage(); act.call(call.address, call.media); }}>
+            <button type="button" class="wide-button" data-testid="call-again"
+              {...calmly(calm, () => { act.leaveStage(); act.call(call.address, call.media); })}
+            >
               <PhoneIcon />{t("callAgain")}
             </button>
           )}
-          <CloseButton onClick={() => act.leaveStage()} />
+          <CloseButton calm={calm} onClick={() => act.leaveStage()} />
         </div>
       ) : (
         <div class="controls" role="toolbar" aria-label={call.display}>
@@ -89,18 +92,18 @@ export function Stage({ call, state, act }: { call: CallView; state: State; act:
             label={lines > read ? t("chatNew", { count: lines - read }) : t("chat")} pressed={chat} testid="chat-toggle" disabled={!accepted}
             badge={chat ? 0 : lines - read} onClick={() => setChat(!chat)}
           ><ChatIcon /></RoundButton>
-          <RoundButton label={t("hangup")} kind="stop" testid="hangup" onClick={() => act.hangUp()}><HangUpIcon /></RoundButton>
+          <RoundButton label={t("hangup")} kind="stop" testid="hangup" calm={calm} onClick={() => act.hangUp()}><HangUpIcon /></RoundButton>
         </div>
       )}
     </section>
   );
 }
 
-function CloseButton({ onClick }: { onClick: () => void }) {
+function CloseButton({ calm, onClick }: { calm: boolean; onClick: () => void }) {
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => button.current?.focus(), []);
   return (
-    <button ref={button} type="button" class="wide-button quiet" data-testid="stage-close" onClick={onClick}
+    <button ref={button} type="button" class="wide-button quiet" data-testid="stage-close" {...calmly(calm, onClick)}
       onKeyDown={(event) => event.key === "Escape" && onClick()}>{t("close")}</button>
   );
 }
