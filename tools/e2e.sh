@@ -1,6 +1,6 @@
 #!/bin/bash
 # `make e2e`: real daemons and real browsers across a mesh of namespaces. E2E=routed, nat,
-# turn, reflexive, quality, matrix, firefox, discovery or anywhere runs one part.
+# turn, reflexive, quality, matrix, firefox, discovery, anywhere or genuine runs one part.
 #
 # It needs root and a few Debian packages, which it installs when it can. What is missing is named, and the
 # run fails: a proof that was not made must not look like one. SKIP_E2E=1 leaves it out, and says so.
@@ -30,14 +30,14 @@ fi
 
 part=${E2E:-all}
 case $part in
-  all) files='routed.test.js nat.test.js turn.test.js reflexive.test.js quality.test.js matrix.test.js firefox.test.js discovery.test.js anywhere.test.js' ;;
-  routed | nat | turn | reflexive | quality | matrix | firefox | discovery | anywhere) files=$part.test.js ;;
-  *) echo "e2e: E2E is routed, nat, turn, reflexive, quality, matrix, firefox, discovery or anywhere, not '$part'" >&2; exit 2 ;;
+  all) files='routed.test.js nat.test.js turn.test.js reflexive.test.js quality.test.js matrix.test.js firefox.test.js discovery.test.js anywhere.test.js genuine.test.js' ;;
+  routed | nat | turn | reflexive | quality | matrix | firefox | discovery | anywhere | genuine) files=$part.test.js ;;
+  *) echo "e2e: E2E is routed, nat, turn, reflexive, quality, matrix, firefox, discovery, anywhere or genuine, not '$part'" >&2; exit 2 ;;
 esac
 
 missing() {
   command -v chromium >/dev/null || command -v chromium-browser >/dev/null || [ -n "${CHROMIUM:-}" ] || echo chromium
-  case $files in *firefox*) command -v firefox-esr >/dev/null || command -v firefox >/dev/null || [ -n "${FIREFOX:-}" ] || echo firefox-esr ;; esac
+  case $files in *firefox* | *genuine*) command -v firefox-esr >/dev/null || command -v firefox >/dev/null || [ -n "${FIREFOX:-}" ] || echo firefox-esr ;; esac
   command -v ip >/dev/null || echo iproute2
   command -v nft >/dev/null || echo nftables
   command -v babeld >/dev/null || echo babeld
