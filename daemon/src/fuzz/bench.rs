@@ -20,7 +20,7 @@ use truca_core::gossip::{self, Gossip, MAX_DATAGRAM, MAX_STRANGERS};
 use truca_core::id::NodeId;
 use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{Frame, MAX_FRAME, VERSION};
-use truca_core::wire::page::{MAX_MESSAGE, Request};
+use truca_core::wire::page::{MAX_MESSAGE, request::Asked};
 
 #[cfg(test)]
 use truca_core::directory::record::{Account, AccountBody, Attachment, Status};
@@ -264,9 +264,9 @@ pub fn page_message(data: &[u8]) {
         return;
     }
     for line in text.lines() {
-        if let Ok(request) = Request::parse(line) {
-            let written = serde_json::to_string(&request).expect("a request is JSON");
-            assert_eq!(Request::parse(&written).ok(), Some(request));
+        if let Ok(request) = Asked::parse(line) {
+            let written = request.to_text();
+            assert_eq!(Asked::parse(&written).ok(), Some(request));
         }
     }
     let mut node = node();

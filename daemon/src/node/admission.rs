@@ -4,18 +4,12 @@
 //! a proof is worth nothing to anybody else; the dialler proves first, and who cannot is told nothing. It is part
 //! of the keys of datagrams too, so membership cannot be had without it. Records come by links and datagrams
 //! alone: a directory is as closed as these.
-//!
-//! The owner may change it while the node runs. Whoever was a member then is one no longer, and proves itself anew.
 
 use ring::{digest, hmac};
-use truca_core::Time;
 use truca_core::directory::record::Record;
 use truca_core::id::NodeId;
 use truca_core::sorted::Set;
 use truca_core::wire::bytes::Bytes;
-use truca_core::wire::page::ByeReason;
-
-use super::{Node, SYNC_SOON};
 
 /// Most nodes of a list.
 pub const MAX_ALLOWED: usize = 1024;
@@ -106,67 +100,6 @@ impl Admission {
             Self::Secret(key) => hmac::verify(&key.key(), &statement(other, own), &shown.0).is_ok(),
             _ => true,
         }
-    }
-}
-
-impl Node {
-    /// From now on these may be members. Unless everybody who is known may be one as before, all links are closed, and
-    /// no member is believed before it has shown on a new one that it may be one. Calls wait for that, as they do
-    /// when a link breaks.
-    pub(super) fn admit_anew(&mut self, now: Time, admission: Admission) {
-        let before = std::mem::replace(&mut self.settings.admission, admission);
-        let admission = &self.settings.admission;
-        let own = self.id;
-        let may_stay = |id: NodeId| id == own || admission.allows(id);
-        if before.community() == admission.community()
-            && self.directory.nodes().all(|node| may_stay(node.id()))
-        {
-            log::info!("others may be members from now on");
-            // what was refused of them is asked for again
-            self.sync_later(now, SYNC_SOON);
-            self.try_all_again(now);
-            return;
-        }
-        log::info!("who may be a member has changed: every node proves anew that it may");
-        let community = admission.community();
-        let members: Vec<NodeId> =
-            self.alive.iter().chain(&self.fallen).copied().filter(|id| admission.allows(*id)).collect();
-        let seed = u64::from_be_bytes(self.random());
-        self.gossip.begin_anew(now, community, seed);
-        self.settle(now);
-        self.forget_who_is_not_allowed(now);
-        for link in self.links.open.keys().copied().collect::<Vec<_>>() {
-            self.close_link(now, link);
-        }
-        for id in members {
-            if let Some(address) = self.gossip.address(id) {
-                self.candidate(now, address, None, "member");
-            }
-        }
-        self.try_all_again(now);
-    }
-
-    /// Nodes that are not on the list any more are unknown from now on, and so are their people.
-    fn forget_who_is_not_allowed(&mut self, now: Time) {
-        let admission = self.settings.admission.clone();
-        let own = self.id;
-        let allowed = |id: NodeId| id == own || admission.allows(id);
-        let sessions = self.pages.sessions.iter();
-        let strangers = sessions.filter(|(_, attached)| !allowed(attached.own.address.home));
-        for session in strangers.map(|(session, _)| *session).collect::<Vec<_>>() {
-            self.expel(now, session, ByeReason::Banned);
-        }
-        let unwanted: Vec<NodeId> =
-            self.directory.nodes().map(|node| node.id()).filter(|id| !allowed(*id)).collect();
-        for id in &unwanted {
-            self.gossip.forget(*id);
-        }
-        if !unwanted.is_empty() {
-            self.directory.keep_nodes(allowed);
-            self.servers_changed(now);
-        }
-        self.summarize(now);
-        self.windows_soon(now);
     }
 }
 

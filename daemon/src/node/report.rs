@@ -1,17 +1,14 @@
 //! What the owner is shown of the node: the shapes are described in [`super::admin`].
 
-use std::net::IpAddr;
-
 use serde_json::{Value, json};
 use truca_core::Time;
 use truca_core::directory::record::Account;
 use truca_core::id::NodeId;
-use truca_core::name::Address;
 
-use super::Node;
+use super::ground::Ground;
 
 /// Most rows of one answer: with the longest of all, half of what a message of ubus may have.
-const MAX_ROWS: usize = 1_000;
+pub(super) const MAX_ROWS: usize = 1_000;
 /// How many accounts when nobody says.
 const SOME_ROWS: usize = 100;
 /// From how full on a bound is worth a warning, in tenths.
@@ -22,7 +19,8 @@ pub(crate) fn warning(code: &str, level: &str, text: &str) -> Value {
     json!({"code": code, "level": level, "text": text})
 }
 
-impl Node {
+impl Ground {
+    /// What there is to say without asking the rooms; they add theirs.
     pub(super) fn status(&self, now: Time) -> Value {
         let (nodes, accounts, attachments) = self.directory.sizes();
         let here = self
@@ -39,13 +37,10 @@ impl Node {
             "members_alive": self.alive.len(),
             "members_known": nodes,
             "deaths": self.deaths,
-            "sockets": self.pages.sockets(),
-            "sessions": self.pages.sessions.len(),
+            "sessions": self.who.len(),
             "accounts": self.directory.accounts_of(self.id).count(),
             "people": self.directory.accounts().count(),
             "here": here,
-            "calls": self.calls.len(),
-            "links": self.links.len(),
             "records": nodes + accounts + attachments,
             "records_unchecked": self.directory.unchecked(),
             "limits": { "sessions": self.settings.max_sessions, "accounts": self.settings.max_accounts },
@@ -56,14 +51,10 @@ impl Node {
             },
             "warnings": self.warnings(),
             "counters": {
-                "page_requests": self.pages.requests,
-                "page_refusals": self.pages.refusals,
-                "records_dropped": self.inbox.dropped,
                 "directory": self.directory.counters(),
                 "gossip": self.gossip.counters(),
-                "links": self.links.counters,
-                "kept_out": self.owner.counters,
-                "devices": self.linking.counters,
+                "links": self.counters,
+                "kept_out": self.bans.counters,
             },
         })
     }
@@ -85,7 +76,7 @@ impl Node {
                 "Nearly as many people have an account here as may. Delete old accounts, or raise `accounts`.",
             ));
         }
-        if nearly(self.pages.sessions.len(), self.settings.max_sessions) {
+        if nearly(self.who.len(), self.settings.max_sessions) {
             found.push(warning(
                 "sessions_nearly_full",
                 "warning",
@@ -127,43 +118,6 @@ impl Node {
         found
     }
 
-    pub(super) fn members(&self) -> Value {
-        let members: Vec<Value> = self
-            .directory
-            .nodes()
-            .take(MAX_ROWS)
-            .map(|node| {
-                let id = node.id();
-                let state = match id {
-                    id if id == self.id => "self",
-                    id if self.alive.contains(&id) => "alive",
-                    _ => "down",
-                };
-                let own = self
-                    .settings
-                    .addresses
-                    .first()
-                    .map(|ip| std::net::SocketAddr::new(*ip, self.settings.port));
-                let address = if id == self.id { own } else { self.gossip.address(id) };
-                let (major, minor, patch) = node.body.version;
-                let (rtt, loss) = self.gossip.measures(id);
-                json!({
-                    "id": id.to_string(),
-                    "name": self.directory.shown_name(&id),
-                    "state": state,
-                    "address": address.map(|address| address.to_string()),
-                    "version": format!("{major}.{minor}.{patch}"),
-                    "source": if id == self.id { "self" } else { self.links.source(id) },
-                    "rtt_ms": rtt,
-                    "loss_pct": loss,
-                    "people": self.directory.accounts_of(id).count(),
-                })
-            })
-            .collect();
-        let more = self.directory.nodes().count() - members.len();
-        json!({ "members": members, "more": more })
-    }
-
     pub(super) fn accounts(&self, filter: Option<&str>, limit: Option<usize>) -> Value {
         let filter = filter.unwrap_or_default().to_lowercase();
         let fits = |account: &&Account| {
@@ -194,83 +148,5 @@ impl Node {
             "here": !at.is_empty(),
             "at": at,
         })
-    }
-
-    pub(super) fn sessions(&self, now: Time) -> Value {
-        let display = |address: &Address| {
-            let account = self.directory.account(address);
-            account.map(|account| account.body.display.as_str())
-        };
-        let sessions: Vec<Value> = self
-            .pages
-            .sessions
-            .iter()
-            .take(MAX_ROWS)
-            .map(|(session, attached)| {
-                json!({
-                    "id": session.0,
-                    "address": attached.own.address.to_string(),
-                    "display": display(&attached.own.address),
-                    "age_s": now.saturating_sub(attached.since).as_secs(),
-                    "attached": attached.is_open(),
-                })
-            })
-            .collect();
-        let more = self.pages.sessions.len() - sessions.len();
-        json!({ "sessions": sessions, "more": more })
-    }
-
-    /// What pages are told for getting through NAT, and why.
-    pub(super) fn ice_decisions(&mut self) -> Value {
-        self.choose_servers();
-        let mut decisions = Vec::new();
-        let mut decide = |code: &str, addresses: &[String], text: &str| {
-            decisions.push(json!({"code": code, "addresses": addresses, "text": text}));
-        };
-        let addresses: Vec<String> = self.settings.addresses.iter().map(IpAddr::to_string).collect();
-        match self.settings.stun_port {
-            0 => decide("no_own_stun", &[], "This node offers no STUN: option `stun_port` is 0."),
-            _ => decide(
-                "own_stun",
-                &addresses,
-                "Pages are given this node's STUN at the address that they reached: any answer makes browsers show real addresses instead of hidden ones.",
-            ),
-        }
-        match &self.turn {
-            Some(_) => decide(
-                "own_turn",
-                &addresses,
-                "Pages are granted relaying by this node, over UDP and TCP, for calls that no other path carries.",
-            ),
-            None => decide(
-                "no_turn",
-                &[],
-                "This node relays nothing (option `enabled` of section `turn`): some calls through NAT do not connect.",
-            ),
-        }
-        self.decisions_on_servers(&mut decisions);
-        json!({ "decisions": decisions })
-    }
-
-    pub(super) fn links_now(&self, now: Time) -> Value {
-        let links: Vec<Value> = self
-            .links
-            .view(now)
-            .map(|link| {
-                let (rtt, loss) = self.gossip.measures(link.id);
-                json!({
-                    "id": link.id.to_string(),
-                    "name": self.directory.shown_name(&link.id),
-                    "remote": link.remote.to_string(),
-                    "dialled": link.dialled,
-                    "age_s": link.age.as_secs(),
-                    "in_bytes": link.in_bytes,
-                    "out_bytes": link.out_bytes,
-                    "rtt_ms": rtt,
-                    "loss_pct": loss,
-                })
-            })
-            .collect();
-        json!({ "links": links })
     }
 }

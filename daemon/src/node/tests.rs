@@ -1,10 +1,15 @@
 //! One node on the bench, and what neighbours may not do to it.
 
+use std::time::Duration;
+
 use truca_core::id::{CallId, DeviceId};
-use truca_core::wire::node::{CallBody, CallFrame, Frame, Introduction, Item, VERSION};
+use truca_core::wire::bytes::Bytes;
+use truca_core::wire::node::{CallBody, CallFrame, Device, Frame, Introduction, Item, VERSION};
 use truca_core::wire::page::{Description, Media, Reason};
 
+use super::admission::{Admission, CommunityKey};
 use super::*;
+use crate::event::{LinkOut, PageOut};
 use crate::fuzz::bench::{
     BenchKeys, OTHER, OWN, account_record as account, address, attachment, drain, id, node, node_record,
     sign_in,
@@ -113,7 +118,7 @@ fn a_call_finds_a_link_also_when_all_are_taken() {
         node.handle_timeout(Time::ZERO);
     }
     node.link_closed(Time::ZERO, link);
-    node.alive.insert(id(3));
+    node.ground.alive.insert(id(3));
     for number in 0..links::MAX_LINKS as u32 {
         let mut point = BenchKeys(OTHER).point();
         point[1..5].copy_from_slice(&number.to_be_bytes());
@@ -142,7 +147,7 @@ fn with_member() -> (Node, LinkId, Gossip) {
     let agreement = Gossip::agreement(BenchKeys(OWN).agreement_secret());
     other.introduce(id(OWN), agreement, vec![address(OWN)], true);
     while !datagrams(&mut node, &mut other).is_empty() {}
-    assert!(node.alive.contains(&id(OTHER)));
+    assert!(node.ground.alive.contains(&id(OTHER)));
     (node, link, other)
 }
 
@@ -155,7 +160,7 @@ fn datagrams(node: &mut Node, other: &mut Gossip) -> Vec<Output> {
         }
     }
     while let Some(output) = other.poll_output() {
-        if let gossip::Output::Send { payload, .. } = output {
+        if let truca_core::gossip::Output::Send { payload, .. } = output {
             node.handle_datagram(Time::ZERO, address(OTHER), &payload);
         }
     }
@@ -163,12 +168,12 @@ fn datagrams(node: &mut Node, other: &mut Gossip) -> Vec<Output> {
 }
 
 fn admits(node: &mut Node, admission: Admission) -> Vec<Output> {
-    node.set_settings(Time::ZERO, Settings { admission, ..node.settings.clone() });
+    node.set_settings(Time::ZERO, Settings { admission, ..node.ground.settings.clone() });
     drain(node)
 }
 
 fn secret(words: &str) -> Admission {
-    Admission::Secret(admission::CommunityKey::of(words))
+    Admission::Secret(CommunityKey::of(words))
 }
 
 #[test]
@@ -179,12 +184,12 @@ fn a_community_that_is_closed_while_it_runs_believes_nobody_who_has_not_shown_th
     {
         let outputs = admits(&mut node, admission.clone());
         assert!(number > 10 || closed(&outputs, first));
-        assert_eq!(node.alive, [id(OWN)].into_iter().collect());
-        let forged = node.gossip.counters().forged;
-        other.join(Time::ZERO, id(OWN), node.gossip.generation());
+        assert_eq!(node.ground.alive, [id(OWN)].into_iter().collect());
+        let forged = node.ground.gossip.counters().forged;
+        other.join(Time::ZERO, id(OWN), node.ground.gossip.generation());
         datagrams(&mut node, &mut other);
-        assert!(node.gossip.counters().forged > forged);
-        assert_eq!(node.alive.len(), 1, "what it says by datagrams is not heard");
+        assert!(node.ground.gossip.counters().forged > forged);
+        assert_eq!(node.ground.alive.len(), 1, "what it says by datagrams is not heard");
         let stranger = link(&mut node, number, OTHER, false);
         assert!(closed(&drain(&mut node), stranger), "and a link without a proof is closed");
 
@@ -209,16 +214,16 @@ fn who_is_taken_from_the_list_is_let_go_and_may_come_back() {
     let pep = sign_in(&mut node, 1);
     let list = |keys: &[u8]| Admission::Allow(keys.iter().map(|key| id(*key)).collect());
     assert!(!closed(&admits(&mut node, list(&[OTHER, 3])), first), "all who are known are on it");
-    assert!(node.alive.contains(&id(OTHER)));
+    assert!(node.ground.alive.contains(&id(OTHER)));
 
     let outputs = admits(&mut node, list(&[3]));
     assert!(closed(&outputs, first));
-    assert!(node.directory.node(&id(OTHER)).is_none() && node.alive.len() == 1);
-    assert_eq!(node.directory.accounts_of(id(OWN)).count(), 1, "people of this home stay");
-    assert!(node.pages.open.contains_key(&pep));
-    other.join(Time::ZERO, id(OWN), node.gossip.generation());
+    assert!(node.ground.directory.node(&id(OTHER)).is_none() && node.ground.alive.len() == 1);
+    assert_eq!(node.ground.directory.accounts_of(id(OWN)).count(), 1, "people of this home stay");
+    assert!(node.pages.is_open(pep));
+    other.join(Time::ZERO, id(OWN), node.ground.gossip.generation());
     datagrams(&mut node, &mut other);
-    assert_eq!(node.alive.len(), 1);
+    assert_eq!(node.ground.alive.len(), 1);
     let refused = link(&mut node, 10, OTHER, false);
     assert!(closed(&drain(&mut node), refused));
 

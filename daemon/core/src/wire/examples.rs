@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::page::{CallEvent, Code, Notice, Request};
+use super::page::request::Asked;
+use super::page::{CallEvent, Code, Notice};
 
 const PROTOCOL: &str = include_str!("../../../../docs/protocol.md");
 
@@ -16,8 +17,8 @@ fn every_example_of_a_request_is_read_and_written_back() {
     let found = examples("to-node");
     assert_eq!(found.len(), 29, "one example for each request");
     for text in found {
-        let request = Request::parse(text).unwrap_or_else(|failure| panic!("{text}: {failure:?}"));
-        assert_eq!(serde_json::to_string(&request).unwrap(), text);
+        let request = Asked::parse(text).unwrap_or_else(|failure| panic!("{text}: {failure:?}"));
+        assert_eq!(request.to_text(), text);
     }
 }
 

@@ -12,24 +12,22 @@ use std::time::Duration;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use truca_core::Time;
-use truca_core::directory::record::{Account, PASSWORD, Record, verify};
+use truca_core::directory::record::{Account, PASSWORD, verify};
 use truca_core::id::{DeviceId, NodeId};
 use truca_core::name::{Address, Name};
 use truca_core::scram::{Exchange, Secret};
-use truca_core::signal::call::SessionId;
 use truca_core::sorted::Map;
 use truca_core::wire::bytes::{Bytes, Point, Signature, Token};
 use truca_core::wire::node::{AccountBody as Body, AccountFrame};
-use truca_core::wire::page::{Code, Failure, LinkEnd, Notice};
+use truca_core::wire::page::LinkEnd;
 
-use super::super::Node;
-use super::Part;
-use crate::event::PageId;
+use super::super::ground::Ground;
+use super::{Linking, Part};
 
 /// A nonce of home is good for one to two of these, seconds: an old phone stretches for some ten.
 const NONCE_LIFE: u64 = 64;
 /// How long a visited node waits for what comes of it: longer than a nonce is good for.
-const PATIENCE: Duration = Duration::from_secs(2 * NONCE_LIFE + 15);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2 * NONCE_LIFE + 15);
 /// Wrong passwords of one account at once, and how often one more after that: 35,000 a year.
 const GUESSES: Guesses = Guesses { at_once: 5, period: Duration::from_secs(900) };
 /// By way of one node, where many people may mistype.
@@ -115,123 +113,78 @@ impl Passwords {
     }
 }
 
-impl Node {
-    // The visited node.
-
-    /// A page wants to be a device of an account, by its password.
-    pub(in super::super) fn on_link_password(
-        &mut self,
-        now: Time,
-        page: PageId,
-        id: u32,
-        address: Address,
-        key: Point,
-        client: Token,
-    ) -> Result<(), Failure> {
-        self.ask_home(now, page, id, address, PATIENCE, Body::Begin { key, client })
-    }
-
-    /// A page shows that it knows the password.
-    pub(in super::super) fn on_link_prove(
-        &mut self,
-        now: Time,
-        page: PageId,
-        id: u32,
-        body: Body,
-    ) -> Result<(), Failure> {
-        let Some(asking) = self.linking.asking.get_mut(&page).filter(|asking| !asking.proved) else {
-            return Err(Failure::new(id, Code::WrongState, "this socket asks nothing"));
-        };
-        asking.proved = true;
-        let (request, address) = (asking.request, asking.address.clone());
-        // before what comes of it, which may be known at once
-        self.tell(page, &Notice::Ok { id });
-        self.say(now, address.home, Part::Home, request, address, body);
-        Ok(())
-    }
-
-    // A device that is in.
-
-    /// A device sets the password of its account, or takes it away: what home is told.
-    pub(in super::super) fn on_password(
-        &mut self,
-        session: SessionId,
-        counter: u32,
-        secret: Option<Secret>,
-        signature: Signature,
-    ) -> Option<AccountFrame> {
-        let attached = self.pages.sessions.get(&session)?;
-        let (address, key) = (attached.own.address.clone(), attached.gone.point);
-        let body = Body::Password { counter, secret, key, signature };
-        Some(AccountFrame { request: Bytes(self.random()), address, body })
-    }
-
-    /// Says to home what a device of the account wants; the page has had its `ok` before what comes of it.
-    pub(in super::super) fn say_home(
-        &mut self,
-        now: Time,
-        AccountFrame { request, address, body }: AccountFrame,
-    ) {
-        self.say(now, address.home, Part::Home, request, address, body);
-    }
-
-    // Home.
-
+impl Linking {
     pub(super) fn begin(
         &mut self,
+        ground: &mut Ground,
         now: Time,
         from: NodeId,
         frame: &AccountFrame,
         key: &Point,
         client: &Token,
     ) {
-        let answer = self.salt(now, from, &frame.address, key, client).unwrap_or_else(Body::End);
-        self.say(now, from, Part::Visited, frame.request, frame.address.clone(), answer);
+        let answer = self.salt(ground, now, from, &frame.address, key, client).unwrap_or_else(Body::End);
+        self.say(ground, now, (from, Part::Visited), frame.request, frame.address.clone(), answer);
     }
 
     fn salt(
         &mut self,
+        ground: &mut Ground,
         now: Time,
         from: NodeId,
         address: &Address,
         key: &Point,
         client: &Token,
     ) -> Result<Body, LinkEnd> {
-        let Secret { salt, iterations, .. } = self.secret_for(now, from, address)?;
-        let server = self.nonce(now.as_secs() / NONCE_LIFE, from, address, key, client);
+        let Secret { salt, iterations, .. } = self.secret_for(ground, now, from, address)?;
+        let server = self.nonce(ground, now.as_secs() / NONCE_LIFE, from, address, key, client);
         Ok(Body::Salt { server, salt, iterations })
     }
 
     /// What a proof is checked against, when one may be shown.
-    fn secret_for(&mut self, now: Time, from: NodeId, address: &Address) -> Result<Secret, LinkEnd> {
-        let account = self.directory.account(address).ok_or(LinkEnd::Refused)?;
+    fn secret_for(
+        &mut self,
+        ground: &mut Ground,
+        now: Time,
+        from: NodeId,
+        address: &Address,
+    ) -> Result<Secret, LinkEnd> {
+        let account = ground.directory.account(address).ok_or(LinkEnd::Refused)?;
         let mut body = account.body.clone();
-        let Some(password) = self.linking.passwords.of.get(&address.name) else {
+        let Some(password) = self.passwords.of.get(&address.name) else {
             if body.has_password() {
                 // the state file was lost, and the account came back from the mesh
                 body.flags &= !PASSWORD;
                 body.counter += 1;
-                self.publish_account(now, body);
+                ground.publish_account(now, body);
             }
             return Err(LinkEnd::NoPassword);
         };
-        if !self.linking.passwords.may_guess(now, &address.name, from) {
-            self.linking.counters.too_often = self.linking.counters.too_often.wrapping_add(1);
+        if !self.passwords.may_guess(now, &address.name, from) {
+            self.counters.too_often = self.counters.too_often.wrapping_add(1);
             return Err(LinkEnd::TooOften);
         }
-        if body.devices.len() >= self.directory.limits().devices {
+        if body.devices.len() >= ground.directory.limits().devices {
             return Err(LinkEnd::Full);
         }
         Ok(password.secret.clone())
     }
 
     /// Home's nonce of an exchange that began in this part of time.
-    fn nonce(&mut self, part: u64, at: NodeId, address: &Address, key: &Point, client: &Token) -> Token {
-        let secret = match self.linking.passwords.key {
+    fn nonce(
+        &mut self,
+        ground: &mut Ground,
+        part: u64,
+        at: NodeId,
+        address: &Address,
+        key: &Point,
+        client: &Token,
+    ) -> Token {
+        let secret = match self.passwords.key {
             Some(secret) => secret,
-            None => *self.linking.passwords.key.insert(self.random()),
+            None => *self.passwords.key.insert(ground.random()),
         };
-        let counter = self.counter_of(address);
+        let counter = ground.counter_of(address);
         let text = format!("truca-nonce-1\n{part}\n{counter}\n{address}\n{at}\n{key}\n{client}\n");
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), text.as_bytes());
         let mut nonce = [0; 16];
@@ -241,53 +194,56 @@ impl Node {
 
     pub(super) fn prove(
         &mut self,
+        ground: &mut Ground,
         now: Time,
         from: NodeId,
         frame: &AccountFrame,
         exchange: (&Point, &Token, &Token),
         proof: &Bytes<32>,
     ) {
-        let answer = self.proved(now, from, &frame.address, exchange, proof).unwrap_or_else(Body::End);
-        self.say(now, from, Part::Visited, frame.request, frame.address.clone(), answer);
+        let answer =
+            self.proved(ground, now, from, &frame.address, exchange, proof).unwrap_or_else(Body::End);
+        self.say(ground, now, (from, Part::Visited), frame.request, frame.address.clone(), answer);
     }
 
     fn proved(
         &mut self,
+        ground: &mut Ground,
         now: Time,
         from: NodeId,
         address: &Address,
         (key, client, server): (&Point, &Token, &Token),
         proof: &Bytes<32>,
     ) -> Result<Body, LinkEnd> {
-        let secret = self.secret_for(now, from, address)?;
+        let secret = self.secret_for(ground, now, from, address)?;
         let part = now.as_secs() / NONCE_LIFE;
         let ours = [Some(part), part.checked_sub(1)].into_iter().flatten();
-        if !ours.into_iter().any(|part| self.nonce(part, from, address, key, client) == *server) {
+        if !ours.into_iter().any(|part| self.nonce(ground, part, from, address, key, client) == *server) {
             return Err(LinkEnd::Expired);
         }
         let exchange = Exchange { address, at: from, key, client, server };
         let Some(signature) = secret.check(&secret.auth_message(&exchange), proof) else {
-            self.linking.passwords.was_wrong(now, &address.name, from);
-            self.linking.counters.wrong_passwords = self.linking.counters.wrong_passwords.wrapping_add(1);
+            self.passwords.was_wrong(now, &address.name, from);
+            self.counters.wrong_passwords = self.counters.wrong_passwords.wrapping_add(1);
             return Err(LinkEnd::WrongPassword);
         };
-        self.linking.passwords.guessed.remove(&address.name);
-        let account = self.add_device(now, address, key)?;
-        self.linking.counters.by_password = self.linking.counters.by_password.wrapping_add(1);
+        self.passwords.guessed.remove(&address.name);
+        let account = self.add_device(ground, now, address, key)?;
+        self.counters.by_password = self.counters.by_password.wrapping_add(1);
         Ok(Body::Proved { account, signature })
     }
 
     /// A device sets the password, or takes it away.
     pub(super) fn set_password(
         &mut self,
+        ground: &mut Ground,
         now: Time,
         address: &Address,
         counter: u32,
         secret: Option<Secret>,
-        key: &Point,
-        signature: &Signature,
+        (key, signature): (&Point, &Signature),
     ) -> Result<(), LinkEnd> {
-        let account: &Account = self.directory.account(address).ok_or(LinkEnd::Refused)?;
+        let account: &Account = ground.directory.account(address).ok_or(LinkEnd::Refused)?;
         let mut body = account.body.clone();
         let by = DeviceId::of_point(&key.0);
         // an old one, said again, would bring an old password back
@@ -297,43 +253,19 @@ impl Node {
         }
         let text = AccountFrame::password_text(address, counter, secret.as_ref());
         if !verify(key, text.as_bytes(), signature) {
-            self.linking.counters.forged = self.linking.counters.forged.wrapping_add(1);
+            self.counters.forged = self.counters.forged.wrapping_add(1);
             return Err(LinkEnd::Refused);
         }
         body.flags = if secret.is_some() { body.flags | PASSWORD } else { body.flags & !PASSWORD };
         body.counter += 1;
-        if !self.publish_account(now, body) {
+        if !ground.publish_account(now, body) {
             return Err(LinkEnd::Full);
         }
-        self.linking.passwords.forget(&address.name);
+        self.passwords.forget(&address.name);
         if let Some(secret) = secret {
-            self.linking.passwords.of.insert(address.name.clone(), Password { secret, by });
+            self.passwords.of.insert(address.name.clone(), Password { secret, by });
         }
         log::info!("an account has another password, or none");
         Ok(())
-    }
-
-    /// Puts a device on the list of its account, unless it is there. The account's record.
-    pub(super) fn add_device(
-        &mut self,
-        now: Time,
-        address: &Address,
-        new: &Point,
-    ) -> Result<Vec<u8>, LinkEnd> {
-        let account = self.directory.account(address).ok_or(LinkEnd::Refused)?;
-        let (mut body, new) = (account.body.clone(), DeviceId::of_point(&new.0));
-        if !body.devices.contains(&new) {
-            if body.devices.len() >= self.directory.limits().devices {
-                return Err(LinkEnd::Full);
-            }
-            body.devices.push(new);
-            body.counter += 1;
-            if !self.publish_account(now, body) {
-                return Err(LinkEnd::Full);
-            }
-            log::info!("an account has another device");
-        }
-        let account = self.directory.account(address).cloned();
-        account.map(|account| Record::Account(account).encode()).ok_or(LinkEnd::Refused)
     }
 }

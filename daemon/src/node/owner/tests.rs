@@ -11,8 +11,9 @@ use crate::fuzz::bench::{
     BenchKeys, OTHER, OWN, account_record, address, drain, id, node, node_record, sign_in, sign_in_text,
 };
 use crate::node::Keys;
+use crate::node::bans::MAX_BANS;
 use crate::node::state::Saved;
-use crate::node::{Output, admin};
+use crate::node::{Node, Output, admin};
 
 const NOW: Time = Time::ZERO;
 
@@ -63,7 +64,7 @@ fn link(node: &mut Node, number: u32) -> (LinkId, bool) {
 /// The same node after a restart.
 fn restarted(node: &Node) -> Node {
     let saved = Saved::decode(&node.to_save().encode()).unwrap();
-    Node::new(NOW, Box::new(BenchKeys(OWN)), node.settings.clone(), saved)
+    Node::new(NOW, Box::new(BenchKeys(OWN)), node.ground.settings.clone(), saved)
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn a_banned_account_rings_nobody_here() {
     assert_eq!(ring(&mut node, 1), Some(CallBody::Ringing));
     call(&mut node, "ban", json!({"id": caller})).unwrap();
     assert_eq!(ring(&mut node, 2), Some(CallBody::Refuse(Reason::Unreachable)));
-    assert_eq!(node.owner.counters.calls, 1);
+    assert_eq!(node.ground.bans.counters.calls, 1);
 }
 
 #[test]
@@ -130,8 +131,8 @@ fn a_banned_node_gets_no_link_and_its_people_are_kept_out_with_it() {
         |outputs: &[Output]| outputs.iter().any(|o| matches!(o, Output::Link(LinkId(1), LinkOut::Close)));
     assert!(closed(&drain(&mut node)), "the open one is closed");
     assert!(link(&mut node, 2).1);
-    assert_eq!(node.owner.counters.links, 1);
-    assert!(node.owner.refuses_sign_in(&format!("pep@{}", id(OTHER)).parse().unwrap()));
+    assert_eq!(node.ground.bans.counters.links, 1);
+    assert!(node.ground.bans.refuses_sign_in(&format!("pep@{}", id(OTHER)).parse().unwrap()));
     assert_eq!(
         call(&mut node, "ban", json!({"id": id(OWN).to_string()})),
         Err(Refusal::Argument("id", "is this node itself"))
@@ -155,7 +156,7 @@ fn a_deleted_account_is_gone_its_page_is_told_and_its_name_is_free() {
     // somebody else takes the name; the old device is a stranger's
     assert_eq!(outcome(&mut node, 0, 3, 4), "signed_in");
     assert_eq!(outcome(&mut node, 0, 2, 6), "name_taken");
-    let body = node.directory.account(&own("nuria").parse().unwrap()).unwrap().body.clone();
+    let body = node.ground.directory.account(&own("nuria").parse().unwrap()).unwrap().body.clone();
     assert_eq!((body.counter, body.devices.len()), (3, 1));
 }
 
@@ -171,9 +172,10 @@ fn a_tombstone_outlives_a_restart_and_later_ones_are_newer() {
         call(&mut node, "account_delete", json!({"address": own(name)})).unwrap();
     }
     let node = restarted(&node);
-    let counters: Vec<u32> = node.directory.records_of(id(OWN)).map(|account| account.body.counter).collect();
+    let counters: Vec<u32> =
+        node.ground.directory.records_of(id(OWN)).map(|account| account.body.counter).collect();
     assert_eq!(counters, [5, 6]);
-    assert_eq!(node.directory.accounts_of(id(OWN)).count(), 0);
+    assert_eq!(node.ground.directory.accounts_of(id(OWN)).count(), 0);
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::Map as Object;
+use serde_json::{Map as Object, Value};
 
 use super::*;
 use crate::event::{LinkId, PageId, PageOut};
 use crate::fuzz::bench::{BenchKeys, OTHER, address, drain, id, node, node_record, sign_in};
 use crate::node::Keys;
-use crate::node::Output;
 use crate::node::admin::{self, Arguments};
+use crate::node::{Node, Output};
 use truca_core::directory::record::{self, Record};
 use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{Frame, VERSION};
@@ -26,9 +26,9 @@ fn with_members() -> Node {
         node.link_opened(NOW, link, &BenchKeys(key).point(), address(key), false);
         let hello = Frame::Hello { version: VERSION, node: node_record(key, 1), generation: 1 };
         node.link_frame(NOW, link, &hello.encode());
-        node.alive.insert(id(key));
+        node.ground.alive.insert(id(key));
     }
-    node.servers_changed(NOW);
+    node.ground.nodes_moved(NOW);
     drain(&mut node);
     node
 }
@@ -54,8 +54,8 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn stun(node: &mut Node, local: &str, client: &str) -> Vec<String> {
-    node.choose_servers();
-    node.stun_for(ip(local), ip(client)).iter().map(SocketAddr::to_string).collect()
+    node.servers.choose_servers(&mut node.ground);
+    node.servers.stun_for(&node.ground, ip(local), ip(client)).iter().map(SocketAddr::to_string).collect()
 }
 
 /// What a page is told of servers from now on, after the pause between two words to it.
@@ -96,15 +96,15 @@ fn a_page_is_given_a_node_of_each_side_beside_its_own() {
 #[test]
 fn a_choice_stays_when_members_come_and_follows_when_one_goes() {
     let mut node = with_members();
-    node.alive.remove(&id(4));
+    node.ground.alive.remove(&id(4));
     let (at, names) = sides([(OTHER, 3), (3, 3), (4, 3)]);
     node.set_sides(NOW, at, names);
     let before = stun(&mut node, "10.0.0.1", "10.0.0.99");
-    node.alive.insert(id(4));
-    node.servers_changed(NOW);
+    node.ground.alive.insert(id(4));
+    node.ground.nodes_moved(NOW);
     assert_eq!(stun(&mut node, "10.0.0.1", "10.0.0.99"), before);
-    node.alive.remove(&id(OTHER));
-    node.servers_changed(NOW);
+    node.ground.alive.remove(&id(OTHER));
+    node.ground.nodes_moved(NOW);
     let after = stun(&mut node, "10.0.0.1", "10.0.0.99");
     assert!(!after.contains(&format!("{}:3478", address(OTHER).ip())), "{after:?}");
     assert_eq!(after.len(), 3);
@@ -118,11 +118,11 @@ fn a_page_of_the_other_family_and_one_on_loopback_are_given_nothing_that_they_ca
     assert_eq!(stun(&mut node, "10.0.0.1", "10.0.0.99").len(), 3);
     // one of the others has an address of the other family too
     let keys = BenchKeys(3);
-    let mut record = node.directory.node(&id(3)).unwrap().clone();
+    let mut record = node.ground.directory.node(&id(3)).unwrap().clone();
     record.body.addresses.extend([ip("fe80::3"), ip("fd00::3")]);
     record.body.counter += 1;
     record.signature = Bytes(keys.sign(&record::Node::to_sign(&record.body)));
-    assert!(node.learn(NOW, &Record::Node(record).encode()));
+    assert!(node.ground.learn(NOW, &Record::Node(record).encode()));
     assert_eq!(stun(&mut node, "fd00::1", "fd00::99"), ["[fd00::1]:3478", "[fd00::3]:3478"]);
 }
 
@@ -196,7 +196,7 @@ fn every_verdict_is_said_in_words_that_name_lan_and_interface() {
 #[test]
 fn only_so_many_ways_are_asked_for_and_the_chosen_are_among_them() {
     let mut node = with_members();
-    node.choose_servers();
+    node.servers.choose_servers(&mut node.ground);
     let asked = node.stun_elsewhere();
     assert_eq!(asked.len(), MEMBERS.len());
     let chosen = node.servers.chosen.values().flatten();

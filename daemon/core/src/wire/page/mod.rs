@@ -14,15 +14,13 @@ use crate::name::{Address, Display};
 mod event;
 mod failure;
 mod notice;
-mod read;
-mod request;
+pub mod request;
 
 pub use event::{
     Accepted, CallEvent, CandidateEvent, DescribeEvent, Ended, InCall, Incoming, MessageEvent, PeerEvent,
 };
 pub use failure::{Code, Failure};
 pub use notice::{HelloNode, Notice, OwnDevice};
-pub use request::{Attach, Peer, Request, SignIn};
 
 /// The version of the page wire.
 pub const VERSION: u32 = 1;
