@@ -39,7 +39,10 @@ use tokio_tungstenite::{
 use trucad::{
     event::{Event, LinkOut, PageOut},
     listen,
-    mesh::{batch::Socket, link, stun},
+    mesh::{
+        batch::{self, Socket},
+        link,
+    },
     page::assets::ASSETS,
     tls::provider,
 };
@@ -439,7 +442,7 @@ async fn stun_goes_through_the_pages_port_with_its_alpn_or_without_unless_it_is_
         let alpns: [&[&[u8]]; 3] = [&[], &[b"stun.turn"], &[b"http/1.1"]];
         for (on, alpn) in [false, true].into_iter().flat_map(|on| alpns.map(|alpn| (on, alpn))) {
             if on && house.shared.ice.counters.get().answered == 0 {
-                let udp = stun::bind(([127, 0, 0, 1], 0).into()).unwrap();
+                let udp = batch::bind(([127, 0, 0, 1], 0).into()).unwrap();
                 house.shared.ice.add_socket(Socket::new(udp));
             }
             let (stream, browser) = connect(house.tls, alpn, &[&TLS13, &TLS12], None).await;

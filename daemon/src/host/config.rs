@@ -19,6 +19,7 @@ use crate::node::admission::Admission;
 
 mod draft;
 pub mod options;
+mod reading;
 #[cfg(test)]
 mod tests;
 

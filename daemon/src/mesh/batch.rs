@@ -12,12 +12,29 @@ use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::{io, ptr};
 
+use socket2::{Domain, Protocol, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use truca_core::turn::{HEADROOM, TAILROOM};
 
-use super::ice::MAX_DATAGRAM;
-use super::stun::BUDGET;
+/// A larger datagram is dropped: nothing that a browser sends comes near it (its packets fit in 1,280 bytes).
+pub const MAX_DATAGRAM: usize = 2048;
+
+/// How many datagrams a task handles before it lets the others run, and one system call takes.
+pub const BUDGET: usize = 32;
+
+/// Binds a UDP socket. An IPv6 one takes no IPv4 traffic, so that `0.0.0.0` and `::` can stand side by side.
+///
+/// Must be called inside the runtime.
+pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
 
 /// Room for one datagram, and for what a relay writes around it.
 pub type Slot = [u8; HEADROOM + MAX_DATAGRAM + TAILROOM];
@@ -323,7 +340,6 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
-    use crate::mesh::stun::bind;
 
     fn run<F: Future>(future: F) -> F::Output {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -18,16 +18,12 @@ use truca_core::sorted::Map;
 use truca_core::stun::{self, Change, Discovery, Rate, respond_from};
 use truca_core::turn::{Action, Client, Counters, RelayId, Secrets, Server, Settings, Via};
 
-use crate::mesh::batch::{Inbox, Outgoing, Socket};
-use crate::mesh::stun::{BUDGET, bind};
+use crate::mesh::batch::{BUDGET, Inbox, Outgoing, Socket, bind};
 use crate::task::spawn;
 
 pub mod stream;
 
 use stream::Outlet;
-
-/// A larger datagram is dropped: nothing that a browser sends comes near it (its packets fit in 1,280 bytes).
-pub const MAX_DATAGRAM: usize = 2048;
 
 /// The kernel's buffer of a relay: a picture of video comes as a burst of packets.
 const RELAY_BUFFER: usize = 128 * 1024;

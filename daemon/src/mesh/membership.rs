@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use truca_core::gossip::MAX_DATAGRAM;
 
 use crate::event::Event;
-use crate::mesh::stun;
+use crate::mesh::batch;
 
 /// The sockets that datagrams leave by.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Sockets {
     /// # Errors
     /// What the system says.
     pub fn bind(&mut self, address: SocketAddr, events: mpsc::Sender<Event>) -> io::Result<()> {
-        let socket = Rc::new(stun::bind(address)?);
+        let socket = Rc::new(batch::bind(address)?);
         self.0.push((socket.local_addr()?, socket.clone()));
         crate::task::spawn(read(socket, events));
         Ok(())

@@ -29,8 +29,8 @@ use truca_core::sorted::Map;
 use truca_core::stun::{MAX_ANSWER, Rate, TransactionId, respond};
 
 use crate::event::Event;
+use crate::mesh::batch;
 use crate::mesh::ice::Ice;
-use crate::mesh::stun;
 use crate::task::spawn;
 
 /// The largest Binding message that is read: what a browser asks, and what a node answers, is below 100 bytes.
@@ -141,7 +141,7 @@ fn carry_out(shared: &Rc<Shared>) -> bool {
 fn ask(shared: &Rc<Shared>, probe: u32, from: Ipv4Addr, to: SocketAddr) -> io::Result<()> {
     let mut asking = shared.asking.borrow_mut();
     if !asking.contains_key(&probe) {
-        let socket = Rc::new(stun::bind(SocketAddr::from((from, 0)))?);
+        let socket = Rc::new(batch::bind(SocketAddr::from((from, 0)))?);
         let port = socket.local_addr()?.port();
         let mut transaction = TransactionId::default();
         // guessed, an answer could be forged: then better none
@@ -230,7 +230,7 @@ impl Answers {
             let (lan, side) = (found.lan, found.side);
             let bound = ports.clone().take(MAX_TRIED).find_map(|port| {
                 let at = SocketAddrV4::new(lan.address, port);
-                Some((at, Rc::new(stun::bind(at.into()).ok()?)))
+                Some((at, Rc::new(batch::bind(at.into()).ok()?)))
             });
             let Some((at, socket)) = bound else {
                 let (first, last) = (ports.start(), ports.end());

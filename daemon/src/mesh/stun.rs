@@ -6,28 +6,11 @@
 
 use std::{io, net::SocketAddr, rc::Rc};
 
-use socket2::{Domain, Protocol, Type};
-use tokio::{net::UdpSocket, task};
+use tokio::task;
 use truca_core::turn::{Client, HEADROOM, Via};
 
 use crate::mesh::batch::{Outgoing, Socket};
 use crate::mesh::ice::Ice;
-
-/// How many datagrams a task handles before it lets the others run, and one system call takes.
-pub const BUDGET: usize = 32;
-
-/// Binds a UDP socket. An IPv6 one takes no IPv4 traffic, so that `0.0.0.0` and `::` can stand side by side.
-///
-/// Must be called inside the runtime.
-pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
-}
 
 /// Serves on this socket until the task is dropped or the socket breaks.
 pub async fn serve(socket: Rc<Socket>, via: Via, ice: Rc<Ice>) -> io::Result<()> {
@@ -74,10 +57,11 @@ fn is_own(source: SocketAddr, own: SocketAddr) -> bool {
 mod tests {
     use std::{net::Ipv6Addr, time::Duration};
 
-    use tokio::{task::LocalSet, time::timeout};
+    use tokio::{net::UdpSocket, task::LocalSet, time::timeout};
     use truca_core::stun::{BINDING, Class, Message, Writer, attribute, read_xor_address};
 
     use super::*;
+    use crate::mesh::batch::{BUDGET, bind};
 
     fn run<F: Future>(future: F) -> F::Output {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -13,7 +13,7 @@ use super::Running;
 use crate::host::config::Config;
 use crate::host::interfaces;
 use crate::listen;
-use crate::mesh::batch::Socket;
+use crate::mesh::batch::{self, Socket};
 use crate::mesh::ice::{Path, relay_addresses, stream};
 use crate::mesh::stun;
 use crate::task::spawn;
@@ -54,7 +54,7 @@ impl Running {
             if self.stun.contains_key(&address) {
                 continue;
             }
-            match stun::bind(address) {
+            match batch::bind(address) {
                 Ok(socket) => {
                     let socket = Socket::new(socket);
                     let via = self.ice.add_socket(socket.clone());

@@ -8,22 +8,9 @@ import { base64url, fromBase64url } from "./wire/bytes";
 import {
   WireError, type Devices as DeviceList, type LinkAsked, type LinkEnd, type OwnDevice, type Person,
 } from "./wire/messages";
-import type { Store } from "./state";
+import type { Asked, Store } from "./state";
 import { linkText, numberText, revokeText } from "./wire/texts";
 import type { InboundMessage, Profile, Wire } from "./wire/wire";
-
-/** Where somebody is who wants in with this device. */
-export type Linking =
-  | { step: "find"; found: Person[] | null; problem: string | null }
-  | { step: "how"; person: Person }
-  | { step: "ask"; person: Person; number: string | null; problem: LinkEnd | string | null }
-  | { step: "password"; person: Person; busy: boolean; problem: LinkEnd | string | null };
-
-/** A new device that wants in, as this one sees it. */
-export interface Asked extends LinkAsked {
-  number: string | null;
-  taken: boolean;
-}
 
 const NONCE = 16;
 

@@ -2,9 +2,21 @@
 // No logic: `app.ts` decides, the views draw.
 import type { CallView } from "./call/view";
 import type { MediaProblem } from "./call/media";
-import type { Asked, Linking } from "./devices";
-import type { Devices, Media, OwnDevice, Person } from "./wire/messages";
+import type { Devices, LinkAsked, LinkEnd, Media, OwnDevice, Person } from "./wire/messages";
 import type { WireState } from "./wire/wire";
+
+/** Where somebody is who wants in with this device. */
+export type Linking =
+  | { step: "find"; found: Person[] | null; problem: string | null }
+  | { step: "how"; person: Person }
+  | { step: "ask"; person: Person; number: string | null; problem: LinkEnd | string | null }
+  | { step: "password"; person: Person; busy: boolean; problem: LinkEnd | string | null };
+
+/** A new device that wants in, as this one sees it. */
+export interface Asked extends LinkAsked {
+  number: string | null;
+  taken: boolean;
+}
 
 export interface State {
   page: "loading" | "insecure" | "no_rtc" | "name" | "home";

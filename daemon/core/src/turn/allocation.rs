@@ -5,14 +5,11 @@ use core::time::Duration;
 
 use ring::hmac;
 
+use super::client::Client;
+use super::credentials::Grant;
 use super::quota::AccountId;
-use super::{Client, Grant};
 use crate::Time;
 use crate::stun::TransactionId;
-
-/// Names a relay for as long as it is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RelayId(pub u16);
 
 /// Permissions of one allocation: a browser asks for one for each address in the other's candidates.
 pub const MAX_PERMISSIONS: usize = 32;

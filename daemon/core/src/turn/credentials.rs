@@ -13,7 +13,7 @@ use core::{fmt::Write as _, time::Duration};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use ring::hmac;
 
-use super::Client;
+use super::client::Client;
 use crate::{Time, stun::long_term_key};
 
 /// The realm: short, so that the first 401 is not more than twice the question (8 bytes with its header).

@@ -21,6 +21,8 @@
 //! | RFC 6062 (TCP to peers), RFC 8016 (mobility) | not here |
 
 mod allocation;
+mod answer;
+mod client;
 mod credentials;
 mod policy;
 mod quota;
@@ -30,10 +32,12 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use allocation::{MAX_CHANNELS, MAX_PERMISSIONS, RelayId};
+pub use allocation::{MAX_CHANNELS, MAX_PERMISSIONS};
+pub use answer::MAX_ANSWER;
+pub use client::{Action, Client, RelayId, Via};
 pub use credentials::{Grant, PERIOD, REALM, Secrets};
 pub use policy::{BadPrefix, Policy, Prefix};
-pub use server::{Action, Client, Counters, MAX_ANSWER, Server, Settings, Via};
+pub use server::{Counters, Server, Settings};
 
 pub use relay::ToClient;
 

@@ -9,8 +9,9 @@ use core::ops::Range;
 
 use rand::Rng;
 
-use super::server::{Action, Client, Server, Via, bump};
-use super::{HEADROOM, RelayId, TAILROOM, attribute, method, policy};
+use super::client::{Action, Client, RelayId, Via};
+use super::server::{Server, bump};
+use super::{HEADROOM, TAILROOM, attribute, method, policy};
 use crate::Time;
 use crate::stun::{Class, MAX_UNKNOWN, Message, Writer, read_xor_address};
 

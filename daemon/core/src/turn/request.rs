@@ -1,4 +1,4 @@
-//! Requests and their answers.
+//! What clients send: where it goes, and how requests are carried out.
 //!
 //! Errors come in the order of RFC 8489 section 9.2.4: 401, 400, 438, 401; then 420; then those of the method.
 
@@ -7,15 +7,15 @@ use core::time::Duration;
 
 use ring::hmac;
 
-use super::allocation::{Allocation, Opening, RelayId, Unbound};
-use super::credentials::{Grant, NONCE, REALM};
+use super::allocation::{Allocation, Opening, Unbound};
+use super::answer::{Code, Told};
+use super::client::{Action, Client, RelayId};
+use super::credentials::{Grant, REALM};
 use super::policy::LOWEST_PORT;
-use super::server::{Action, Client, Server, Via};
+use super::server::{Server, bump};
 use super::{Limits, attribute, method};
 use crate::Time;
-use crate::stun::{
-    self, Check, Class, MAX_UNKNOWN, Message, TransactionId, Writer, amplifies, read_xor_address,
-};
+use crate::stun::{self, Check, Class, MAX_UNKNOWN, Message, can_be_answered, read_xor_address};
 
 /// How long an allocation lasts when nobody asks for more (RFC 8656 section 3.2), and at most (section 7.2).
 const DEFAULT_LIFE: u32 = 600;
@@ -30,16 +30,13 @@ const UDP: u8 = 17;
 /// How many ports are tried when others are in use by somebody else.
 const ATTEMPTS: u8 = 8;
 
-/// An error, as RFC 8489 section 14.8 numbers it.
-pub(super) type Code = u16;
-
 /// A request that is being answered.
-pub(super) struct Question<'a> {
-    pub(super) now: Time,
-    pub(super) client: Client,
-    pub(super) message: Message<'a>,
-    pub(super) size: usize,
-    pub(super) fingerprint: bool,
+struct Question<'a> {
+    now: Time,
+    client: Client,
+    message: Message<'a>,
+    size: usize,
+    fingerprint: bool,
 }
 
 /// Who asks, and with which key.
@@ -49,7 +46,35 @@ struct Asker {
 }
 
 impl Server {
-    pub(super) fn handle_request(&mut self, question: &Question<'_>, out: &mut [u8]) -> Action {
+    /// A packet from a client: one datagram, or one message of a stream. `out` has [`super::MAX_ANSWER`] bytes or more.
+    pub fn handle_client(&mut self, now: Time, client: Client, packet: &[u8], out: &mut [u8]) -> Action {
+        if let Some(0x40..=0x7f) = packet.first() {
+            return self.handle_channel_data(now, client, packet);
+        }
+        let Ok(message) = Message::parse(packet) else {
+            bump(&mut self.counters.ignored);
+            return Action::Silence;
+        };
+        let fingerprint = message.fingerprint();
+        let fits = fingerprint != Check::Bad && can_be_answered(client.address);
+        match (message.class(), message.method()) {
+            (Class::Indication, method::SEND) if fits => self.handle_send(now, client, packet, &message),
+            (
+                Class::Request,
+                method::ALLOCATE | method::REFRESH | method::CREATE_PERMISSION | method::CHANNEL_BIND,
+            ) if fits => {
+                let fingerprint = fingerprint == Check::Good;
+                let question = Question { now, client, message, size: packet.len(), fingerprint };
+                self.handle_request(&question, out)
+            }
+            _ => {
+                bump(&mut self.counters.ignored);
+                Action::Silence
+            }
+        }
+    }
+
+    fn handle_request(&mut self, question: &Question<'_>, out: &mut [u8]) -> Action {
         let told = question.told();
         let asker = match self.authenticate(question) {
             Ok(asker) => asker,
@@ -308,69 +333,5 @@ impl Question<'_> {
             method: self.message.method(),
             fingerprint: self.fingerprint,
         }
-    }
-}
-
-/// What of a question its answer repeats.
-pub(super) struct Told {
-    pub(super) client: Client,
-    pub(super) transaction: TransactionId,
-    pub(super) method: u16,
-    pub(super) fingerprint: bool,
-}
-
-impl Told {
-    pub(super) fn success(
-        &self,
-        key: &hmac::Key,
-        out: &mut [u8],
-        more: impl FnOnce(&mut Writer<'_>),
-    ) -> Action {
-        let mut answer = Writer::new(out, Class::Success, self.method, &self.transaction);
-        more(&mut answer);
-        answer.integrity(key);
-        self.finish(answer)
-    }
-
-    /// Without a reason: it is for people, and would make a 401 more than twice its question.
-    pub(super) fn error(
-        &self,
-        code: Code,
-        unknown: &[u8],
-        key: Option<&hmac::Key>,
-        nonce: Option<[u8; NONCE]>,
-        question: usize,
-        out: &mut [u8],
-    ) -> Action {
-        let mut answer = Writer::new(out, Class::Error, self.method, &self.transaction);
-        answer.error(code, "");
-        if let Some(nonce) = nonce {
-            answer.attribute(stun::attribute::REALM, &[REALM.as_bytes()]);
-            answer.attribute(stun::attribute::NONCE, &[&nonce]);
-        }
-        if !unknown.is_empty() {
-            answer.attribute(stun::attribute::UNKNOWN_ATTRIBUTES, &[unknown]);
-        }
-        if let Some(key) = key {
-            answer.integrity(key);
-        }
-        match self.finish(answer) {
-            // who has shown a key is no forged source
-            Action::Reply(client, length)
-                if key.is_none()
-                    && matches!(client.via, Via::Udp(_))
-                    && amplifies(question, length, client.address) =>
-            {
-                Action::Silence
-            }
-            action => action,
-        }
-    }
-
-    fn finish(&self, mut answer: Writer<'_>) -> Action {
-        if self.fingerprint {
-            answer.fingerprint();
-        }
-        answer.finish().map_or(Action::Silence, |length| Action::Reply(self.client, length))
     }
 }

@@ -1,82 +1,22 @@
-//! The server: its clients and their relays as they come and go. Requests are carried out in [`super::request`],
-//! what is relayed goes through [`super::relay`].
+//! The server: its clients and their relays as they come and go. [`super::request`] takes what clients send and
+//! carries out requests, [`super::relay`] relays; both stand on this.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use core::ops::{Range, RangeInclusive};
+use core::ops::RangeInclusive;
 use std::collections::VecDeque;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::allocation::{Allocation, Opening, RelayId};
+use super::allocation::{Allocation, Opening};
+use super::answer::{Code, Told};
+use super::client::{Action, Client, RelayId, Via};
 use super::credentials::{Nonces, Secrets};
 use super::quota::{Accounts, Bucket};
-use super::request::{Code, Question, Told};
 use super::{Limits, Policy, attribute, method};
 use crate::Time;
 use crate::sorted::{Map, Set};
-use crate::stun::{self, Check, Class, Message, can_be_answered};
-
-/// The largest answer: a 420 with reason-less ERROR-CODE, UNKNOWN-ATTRIBUTES, MESSAGE-INTEGRITY, FINGERPRINT.
-pub const MAX_ANSWER: usize = 160;
-
-/// How a client reaches us: with its address, RFC 8656's 5-tuple.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Via {
-    /// A UDP socket of ours, by a number that the driver gives.
-    Udp(u16),
-    /// A TCP connection, by a number that the driver gives.
-    Tcp(u32),
-}
-
-/// A client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Client {
-    /// How it reaches us.
-    pub via: Via,
-    /// From where.
-    pub address: SocketAddr,
-}
-
-impl Client {
-    /// Feeds everything that tells one client from another.
-    pub(super) fn each_byte(&self, mut feed: impl FnMut(&[u8])) {
-        match self.via {
-            Via::Udp(number) => feed(&number.to_be_bytes()),
-            Via::Tcp(number) => feed(&number.to_be_bytes()),
-        }
-        match self.address.ip() {
-            IpAddr::V4(ip) => feed(&ip.octets()),
-            IpAddr::V6(ip) => feed(&ip.octets()),
-        }
-        feed(&self.address.port().to_be_bytes());
-    }
-}
-
-/// What the driver does next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing.
-    Silence,
-    /// Send so many bytes of the buffer back to the client.
-    Reply(Client, usize),
-    /// Send these bytes of the client's packet from the relay's socket.
-    Relay {
-        /// Whose socket.
-        relay: RelayId,
-        /// To whom.
-        peer: SocketAddr,
-        /// Which bytes.
-        payload: Range<usize>,
-    },
-    /// Open a UDP socket at this address and tell [`Server::opened`].
-    Open {
-        /// For which relay.
-        relay: RelayId,
-        /// Where.
-        address: SocketAddr,
-    },
-}
+use crate::stun;
 
 /// What the owner decides.
 #[derive(Debug, Clone)]
@@ -232,34 +172,6 @@ impl Server {
     /// Whether a client has a relay.
     pub fn serves(&self, client: &Client) -> bool {
         self.clients.contains_key(client)
-    }
-
-    /// A packet from a client: one datagram, or one message of a stream. `out` has [`MAX_ANSWER`] bytes or more.
-    pub fn handle_client(&mut self, now: Time, client: Client, packet: &[u8], out: &mut [u8]) -> Action {
-        if let Some(0x40..=0x7f) = packet.first() {
-            return self.handle_channel_data(now, client, packet);
-        }
-        let Ok(message) = Message::parse(packet) else {
-            bump(&mut self.counters.ignored);
-            return Action::Silence;
-        };
-        let fingerprint = message.fingerprint();
-        let fits = fingerprint != Check::Bad && can_be_answered(client.address);
-        match (message.class(), message.method()) {
-            (Class::Indication, method::SEND) if fits => self.handle_send(now, client, packet, &message),
-            (
-                Class::Request,
-                method::ALLOCATE | method::REFRESH | method::CREATE_PERMISSION | method::CHANNEL_BIND,
-            ) if fits => {
-                let fingerprint = fingerprint == Check::Good;
-                let question = Question { now, client, message, size: packet.len(), fingerprint };
-                self.handle_request(&question, out)
-            }
-            _ => {
-                bump(&mut self.counters.ignored);
-                Action::Silence
-            }
-        }
     }
 
     /// The socket that [`Action::Open`] asked for is open, or could not be opened.

@@ -21,9 +21,8 @@ use truca_core::Time;
 use truca_core::stun::{Frame, frame};
 use truca_core::turn::{Client, Via};
 
-use super::{ANSWER, Ice, MAX_DATAGRAM};
-use crate::mesh::batch::Outgoing;
-use crate::mesh::stun::BUDGET;
+use super::{ANSWER, Ice};
+use crate::mesh::batch::{BUDGET, MAX_DATAGRAM, Outgoing};
 use crate::task::spawn;
 use crate::tls::Stream;
 
@@ -206,8 +205,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::mesh::batch::Socket;
-    use crate::mesh::stun::bind;
+    use crate::mesh::batch::{Socket, bind};
 
     const QUESTION: [u8; 20] = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7];
     const ANSWERED: usize = 32;

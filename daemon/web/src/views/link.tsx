@@ -1,8 +1,8 @@
 // A second device: the way in for somebody who has a name already, the question
 // on the device that is in, and the list of one's devices. They know no wire.
 import { useState } from "preact/hooks";
-import { shortDevice, type Asked, type Linking } from "../devices";
-import type { Actions, State } from "../state";
+import { shortDevice } from "../devices";
+import type { Actions, Asked, Linking, State } from "../state";
 import { t, type Key } from "../text";
 import type { Person } from "../wire/messages";
 import { Mark, PhoneIcon } from "./icons";

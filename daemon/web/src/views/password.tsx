@@ -1,9 +1,8 @@
 // The password: the way in by it, and the part of one's settings that sets it.
 // They know no wire, and keep what is typed no longer than the form is open.
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Linking } from "../devices";
 import { prepared, strength, type Strength } from "../password";
-import type { Actions, State } from "../state";
+import type { Actions, Linking, State } from "../state";
 import { t, type Key } from "../text";
 
 const STRENGTH: Record<Strength, Key> = {
