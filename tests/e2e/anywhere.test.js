@@ -2,30 +2,25 @@
 // home router is off, and is taken out again.
 
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { describe } from 'node:test';
 import { both, chat, connect, hangUp } from './lib/call.js';
 import { certificate } from './lib/certificate.js';
 import { Lab } from './lib/lab.js';
 import { browserIn, desk, Person } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
+import { stage } from './lib/stage.js';
 import { until } from './lib/until.js';
 
 describe('one person with two devices at two routers', () => {
   let lab, browsers = [], anna, phone, biel;
-  const stage = () => ({ lab, people: [anna, phone, biel] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
   const address = (person) => person.see('me').getAttribute('data-address');
-
-  before(async () => {
-    lab = await Lab.up('routed');
-    browsers = await Promise.all(['c1', 'c2', 'c3'].map((client) => browserIn(client)));
-    await lab.joined();
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, phone, biel],
+    up: async (at) => {
+      lab = at.lab = await Lab.up('routed');
+      browsers = at.browsers = await Promise.all(['c1', 'c2', 'c3'].map((client) => browserIn(client)));
+      await lab.joined();
+    },
+  });
 
   scene('a device at another router is let in: both show one number, and one says yes', async () => {
     anna = await (await Person.at(browsers[0], lab.node(1), 'Anna', desk)).signIn();
@@ -93,25 +88,20 @@ describe('one person with two devices at two routers', () => {
 describe('one person with a password', () => {
   const PASSWORD = 'cavall tramvia riu Núria';
   let lab, browsers = [], anna, phone, other;
-  const stage = () => ({ lab, people: [anna, phone, other] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
   const address = (person) => person.see('me').getAttribute('data-address');
   const code = (person, wanted) => until(`${person.name} is told ${wanted}`, () => person.see('password-said').getAttribute('data-code'), (now) => now === wanted, 20_000);
   const comes = async (person, password) => {
     await person.see('password-input').fill(password);
     await person.see('password-go').click();
   };
-
-  before(async () => {
-    lab = await Lab.up('routed');
-    browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client)));
-    await lab.joined();
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, phone, other],
+    up: async (at) => {
+      lab = at.lab = await Lab.up('routed');
+      browsers = at.browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client)));
+      await lab.joined();
+    },
+  });
 
   scene('it is set in the settings, where one that is easy to guess is not taken', async () => {
     anna = await (await Person.at(browsers[0], lab.node(1), 'Anna', desk)).signIn();
@@ -203,24 +193,19 @@ describe('one person with a password', () => {
 
 describe('a community whose routers all answer to one name with one certificate', () => {
   let lab, shared, browsers = [], anna, carla;
-  const stage = () => ({ lab, people: [anna, carla] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
-
-  before(async () => {
-    shared = await certificate('truca.mesh');
-    // What the community's name server says, and that browsers know its certificate: that one and no other.
-    const flags = ['--host-resolver-rules=MAP truca.mesh 192.168.1.1', `--ignore-certificate-errors-spki-list=${shared.spki}`];
-    const config = `config node\n\toption certificate '${shared.certificate}'\n\toption key '${shared.key}'\n\toption community_host 'truca.mesh'\n`;
-    lab = await Lab.up('nat', 3, { config });
-    browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client, ...flags)));
-    await lab.joined();
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-    shared?.remove();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, carla],
+    up: async (at) => {
+      shared = await certificate('truca.mesh');
+      // What the community's name server says, and that browsers know its certificate: that one and no other.
+      const flags = ['--host-resolver-rules=MAP truca.mesh 192.168.1.1', `--ignore-certificate-errors-spki-list=${shared.spki}`];
+      const config = `config node\n\toption certificate '${shared.certificate}'\n\toption key '${shared.key}'\n\toption community_host 'truca.mesh'\n`;
+      lab = at.lab = await Lab.up('nat', 3, { config });
+      browsers = at.browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client, ...flags)));
+      await lab.joined();
+    },
+    down: () => shared?.remove(),
+  });
 
   const at = (i) => ({ ...lab.node(i), page: 'https://truca.mesh:8443/' });
   const address = () => anna.see('me').getAttribute('data-address');

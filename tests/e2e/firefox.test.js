@@ -2,30 +2,27 @@
 // other may do in another way.
 
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { describe } from 'node:test';
 import { addVideo, chat, connect, hangUp } from './lib/call.js';
 import { Lab } from './lib/lab.js';
 import { seen } from './lib/matrix.js';
 import { browserIn, firefoxIn, Person } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
+import { stage } from './lib/stage.js';
 
 /** A lab with Anna's Chromium at one end and Fina's Firefox at the other. */
 function between(title, mode, scenes) {
   describe(title, () => {
     let lab, browsers = [];
     const people = [];
-    const scene = (name, body, options) => scenario(name, () => ({ lab, people }), body, options);
-
-    before(async () => {
-      lab = await Lab.up(mode, 2, { name: `firefox-${mode}` });
-      browsers = await Promise.all([browserIn('c1'), firefoxIn('c2')]);
-      await lab.joined();
-    }, { timeout: 120_000 });
-
-    after(async () => {
-      await Promise.all(browsers.map((browser) => browser.close()));
-      await lab?.down();
-    }, { timeout: 60_000 });
+    const scene = stage({
+      people: () => people,
+      up: async (at) => {
+        lab = at.lab = await Lab.up(mode, 2, { name: `firefox-${mode}` });
+        browsers = at.browsers = await Promise.all([browserIn('c1'), firefoxIn('c2')]);
+        await lab.joined();
+      },
+      ms: 120_000,
+    });
 
     scene('people sign in and see each other', async () => {
       people.push(await (await Person.at(browsers[0], lab.node(1), 'Anna')).signIn());

@@ -2,12 +2,12 @@
 // and the time from the click on "answer" until both pages are connected.
 
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { after, describe } from 'node:test';
 import { both, connectTimed, hangUp } from './lib/call.js';
 import { Lab } from './lib/lab.js';
 import { Matrix, seen } from './lib/matrix.js';
 import { browserIn, Person } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
+import { stage } from './lib/stage.js';
 
 const NO_TURN = "config turn\n\toption enabled '0'\n";
 const matrix = new Matrix();
@@ -18,19 +18,14 @@ function mesh(title, mode, how, names, rows) {
   describe(title, () => {
     let lab, browsers = [];
     const people = [];
-    const stage = () => ({ lab, people });
-    const scene = (name, body, options) => scenario(name, stage, body, options);
-
-    before(async () => {
-      lab = await Lab.up(mode, names.length, how);
-      browsers = await Promise.all(names.map((_, i) => browserIn(`c${i + 1}`)));
-      await lab.joined();
-    }, { timeout: 90_000 });
-
-    after(async () => {
-      await Promise.all(browsers.map((browser) => browser.close()));
-      await lab?.down();
-    }, { timeout: 60_000 });
+    const scene = stage({
+      people: () => people,
+      up: async (at) => {
+        lab = at.lab = await Lab.up(mode, names.length, how);
+        browsers = at.browsers = await Promise.all(names.map((_, i) => browserIn(`c${i + 1}`)));
+        await lab.joined();
+      },
+    });
 
     scene('people sign in and see each other', async () => {
       people.push(...await Promise.all(names.map(async (name, i) => (await Person.at(browsers[i], lab.node(i + 1), name)).signIn())));

@@ -2,26 +2,21 @@
 // tells a browser where it can be reached, and stray datagrams must not spoil the hole (DESIGN section 6).
 
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { describe } from 'node:test';
 import { addVideo, chat, connect, hangUp, pairs } from './lib/call.js';
 import { Lab } from './lib/lab.js';
 import { browserIn, Person } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
+import { stage } from './lib/stage.js';
 
 describe('three routers in a line, each masquerading the same LAN', () => {
   let lab, browsers = [], anna, carla;
-  const stage = () => ({ lab, people: [anna, carla] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
-
-  before(async () => {
-    lab = await Lab.up('nat');
-    browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client)));
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, carla],
+    up: async (at) => {
+      lab = at.lab = await Lab.up('nat');
+      browsers = at.browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client)));
+    },
+  });
 
   scene('nodes find each other although all have the address 192.168.1.1 too', () => lab.joined(), { cornerstone: true });
 

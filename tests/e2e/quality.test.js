@@ -2,14 +2,14 @@
 // sides, and come back by themselves; who saves data is sent little. What a link does: tests/lab/README.md.
 
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { describe } from 'node:test';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { both, connect, hangUp } from './lib/call.js';
 import { Lab } from './lib/lab.js';
 import { browserIn, Person } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
+import { stage } from './lib/stage.js';
 import { until } from './lib/until.js';
 import { writeVoice } from './lib/voice.js';
 
@@ -23,20 +23,15 @@ const SAVING = 32_000;
 describe('two routers with a link that can be bad', () => {
   let lab, browsers = [], anna, carla;
   const voice = path.join(tmpdir(), `truca-voice-${process.pid}.wav`);
-  const stage = () => ({ lab, people: [anna, carla] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
-
-  before(async () => {
-    writeVoice(voice);
-    lab = await Lab.up('routed', 2, { shaped: 1 });
-    browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client, `--use-file-for-fake-audio-capture=${voice}`)));
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-    rmSync(voice, { force: true });
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, carla],
+    up: async (at) => {
+      writeVoice(voice);
+      lab = at.lab = await Lab.up('routed', 2, { shaped: 1 });
+      browsers = at.browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client, `--use-file-for-fake-audio-capture=${voice}`)));
+    },
+    down: () => rmSync(voice, { force: true }),
+  });
 
   scene('people at both ends sign in', async () => {
     await lab.shape('delay=2');

@@ -1,30 +1,25 @@
 // What the own router says of how the mesh sees its clients: said where it is true, taken back when it is not.
 
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { describe } from 'node:test';
 import { chat, connect, hangUp, pairs } from './lib/call.js';
 import { Lab } from './lib/lab.js';
 import { browserIn, Person } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
+import { stage } from './lib/stage.js';
 
 const NO_TURN = "config turn\n\toption enabled '0'\n";
 const OFF = `${NO_TURN}config ice\n\toption reflexive '0'\n`;
 
 describe("two routers that masquerade, whose clients reach no STUN but their own router's, and no relay", () => {
   let lab, browsers = [], anna, carla;
-  const stage = () => ({ lab, people: [anna, carla] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
-
-  before(async () => {
-    lab = await Lab.up('nat', 2, { config: NO_TURN });
-    await Promise.all(lab.nodes.map((node) => node.hideRemoteStun()));
-    browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client)));
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, carla],
+    up: async (at) => {
+      lab = at.lab = await Lab.up('nat', 2, { config: NO_TURN });
+      await Promise.all(lab.nodes.map((node) => node.hideRemoteStun()));
+      browsers = at.browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client)));
+    },
+  });
 
   scene('each router finds out by the one other node that its masquerade keeps ports', async () => {
     await lab.joined();
@@ -100,14 +95,12 @@ describe("two routers that masquerade, whose clients reach no STUN but their own
 
 describe('three routers in a line that masquerade', () => {
   let lab;
-  const scene = (name, body) => scenario(name, () => ({ lab, people: [] }), body);
-
-  before(async () => {
-    lab = await Lab.up('nat', 3);
-    await lab.joined();
-  }, { timeout: 90_000 });
-
-  after(() => lab?.down(), { timeout: 60_000 });
+  const scene = stage({
+    up: async (at) => {
+      lab = at.lab = await Lab.up('nat', 3);
+      await lab.joined();
+    },
+  });
 
   scene('the one in the middle has an answer for each side, and each is what that side sees', async () => {
     const rows = await lab.node(2).decided('reflexive', 20_000, 2);
@@ -129,14 +122,12 @@ describe('three routers in a line that masquerade', () => {
 
 describe('two routers without translation', () => {
   let lab;
-  const scene = (name, body) => scenario(name, () => ({ lab, people: [] }), body);
-
-  before(async () => {
-    lab = await Lab.up('routed', 2);
-    await lab.joined();
-  }, { timeout: 90_000 });
-
-  after(() => lab?.down(), { timeout: 60_000 });
+  const scene = stage({
+    up: async (at) => {
+      lab = at.lab = await Lab.up('routed', 2);
+      await lab.joined();
+    },
+  });
 
   scene('say that addresses are kept, and tell no other one', async () => {
     for (const node of lab.nodes) {

@@ -2,28 +2,23 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { after, before, describe } from 'node:test';
+import { describe } from 'node:test';
 import { promisify } from 'node:util';
 import { addVideo, both, chat, connect, hangUp } from './lib/call.js';
 import { Lab, namespace } from './lib/lab.js';
 import { browserIn, desk, Person } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
+import { stage } from './lib/stage.js';
 import { until } from './lib/until.js';
 
 describe('three routers in a line, routed', () => {
   let lab, browsers = [], anna, biel, carla, dora;
-  const stage = () => ({ lab, people: [anna, biel, carla, dora] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
-
-  before(async () => {
-    lab = await Lab.up('routed');
-    browsers = await Promise.all(['c1', 'c2', 'c3'].map((client) => browserIn(client)));
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, biel, carla, dora],
+    up: async (at) => {
+      lab = at.lab = await Lab.up('routed');
+      browsers = at.browsers = await Promise.all(['c1', 'c2', 'c3'].map((client) => browserIn(client)));
+    },
+  });
 
   scene('nodes find each other by mDNS on the link and by membership beyond', () => lab.joined(), { cornerstone: true });
 

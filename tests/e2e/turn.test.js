@@ -2,28 +2,23 @@
 // server sees is of no use to anybody else; or a zone lets no UDP through at all. Then calls are relayed.
 
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { describe } from 'node:test';
 import { addVideo, chat, connect, hangUp, pairs } from './lib/call.js';
 import { certificate } from './lib/certificate.js';
 import { Lab } from './lib/lab.js';
 import { browserIn, Person, phone } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
+import { stage } from './lib/stage.js';
 import { until } from './lib/until.js';
 
 describe('three routers whose masquerade gives every flow a random port', () => {
   let lab, browsers = [], anna, carla;
-  const stage = () => ({ lab, people: [anna, carla] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
-
-  before(async () => {
-    lab = await Lab.up('nat', 3, { masquerade: 'fully-random' });
-    browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client)));
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, carla],
+    up: async (at) => {
+      lab = at.lab = await Lab.up('nat', 3, { masquerade: 'fully-random' });
+      browsers = at.browsers = await Promise.all(['c1', 'c3'].map((client) => browserIn(client)));
+    },
+  });
 
   scene('people at both ends sign in', async () => {
     await lab.joined();
@@ -82,18 +77,13 @@ describe('three routers whose masquerade gives every flow a random port', () => 
 
 describe('two routers without translation', () => {
   let lab, browsers = [], anna, carla;
-  const stage = () => ({ lab, people: [anna, carla] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
-
-  before(async () => {
-    lab = await Lab.up('routed', 2);
-    browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client)));
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, carla],
+    up: async (at) => {
+      lab = at.lab = await Lab.up('routed', 2);
+      browsers = at.browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client)));
+    },
+  });
 
   scene('who wants to hide the own address is seen only as a relay of their router', async () => {
     await lab.joined();
@@ -114,23 +104,18 @@ describe('two routers without translation', () => {
 
 describe('two zones that let nothing through but the page, of a community with a certificate', () => {
   let lab, shared, browsers = [], anna, carla;
-  const stage = () => ({ lab, people: [anna, carla] });
-  const scene = (name, body, options) => scenario(name, stage, body, options);
-
-  before(async () => {
-    shared = await certificate('truca.mesh');
-    // what the community's name server says, and that browsers know its certificate: that one and no other
-    const flags = ['--host-resolver-rules=MAP truca.mesh 192.168.1.1', `--ignore-certificate-errors-spki-list=${shared.spki}`];
-    const config = `config node\n\toption certificate '${shared.certificate}'\n\toption key '${shared.key}'\n\toption community_host 'truca.mesh'\n`;
-    lab = await Lab.up('nat', 2, { config });
-    browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client, ...flags)));
-  }, { timeout: 90_000 });
-
-  after(async () => {
-    await Promise.all(browsers.map((browser) => browser.close()));
-    await lab?.down();
-    shared?.remove();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => [anna, carla],
+    up: async (at) => {
+      shared = await certificate('truca.mesh');
+      // what the community's name server says, and that browsers know its certificate: that one and no other
+      const flags = ['--host-resolver-rules=MAP truca.mesh 192.168.1.1', `--ignore-certificate-errors-spki-list=${shared.spki}`];
+      const config = `config node\n\toption certificate '${shared.certificate}'\n\toption key '${shared.key}'\n\toption community_host 'truca.mesh'\n`;
+      lab = at.lab = await Lab.up('nat', 2, { config });
+      browsers = at.browsers = await Promise.all(['c1', 'c2'].map((client) => browserIn(client, ...flags)));
+    },
+    down: () => shared?.remove(),
+  });
 
   scene('a call is relayed over TLS through the port of the page', async () => {
     await lab.joined();

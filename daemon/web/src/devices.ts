@@ -6,9 +6,9 @@ import { Passwords } from "./passwords";
 import { t } from "./text";
 import { base64url, fromBase64url } from "./wire/bytes";
 import {
-  WireError, type Devices as DeviceList, type LinkAsked, type LinkEnd, type OwnDevice, type Person,
+  WireError, type Devices as DeviceList, type LinkEnd, type OwnDevice, type Person,
 } from "./wire/messages";
-import type { Asked, Store } from "./state";
+import type { Store } from "./state";
 import { linkText, numberText, revokeText } from "./wire/texts";
 import type { InboundMessage, Profile, Wire } from "./wire/wire";
 
