@@ -333,7 +333,7 @@ mod tests {
     use truca_core::directory::sync::Digest;
     use truca_core::discovery::mdns;
     use truca_core::id::CallId;
-    use truca_core::wire::node::{AccountBody, AccountFrame, CallBody, CallFrame, Device, Introduction};
+    use truca_core::wire::node::{CallBody, CallFrame, Device, DevicesBody, DevicesFrame, Introduction};
     use truca_core::wire::page::{Candidate, Description, Kind, LinkEnd, Media, Presence, Reason};
 
     use super::*;
@@ -450,22 +450,22 @@ mod tests {
 
         let home = format!("nuria@{}", id(OWN)).parse::<Address>().unwrap();
         let account = |body| {
-            let frame = AccountFrame { request: Bytes([7; 16]), address: home.clone(), body };
-            Frame::Account(Box::new(frame)).encode()
+            let frame = DevicesFrame { request: Bytes([7; 16]), address: home.clone(), body };
+            Frame::Devices(Box::new(frame)).encode()
         };
         let (key, signature) = (Bytes(BenchKeys(3).point()), Bytes([1; 64]));
         write(
             "node_frame",
             "devices",
             &script(&[
-                account(AccountBody::Ask { key, commit: Bytes([2; 32]), at: id(OTHER) }),
-                account(AccountBody::Show(Bytes([3; 16]))),
-                account(AccountBody::Open(Bytes([4; 16]))),
-                account(AccountBody::Confirm { key, signature }),
-                account(AccountBody::Refuse),
-                account(AccountBody::End(LinkEnd::Cancelled)),
-                account(AccountBody::Linked(account_record(OTHER, "pep", 3))),
-                account(AccountBody::Revoke { device: device(2), counter: 1, key, signature }),
+                account(DevicesBody::Ask { key, commit: Bytes([2; 32]), at: id(OTHER) }),
+                account(DevicesBody::Show(Bytes([3; 16]))),
+                account(DevicesBody::Open(Bytes([4; 16]))),
+                account(DevicesBody::Confirm { key, signature }),
+                account(DevicesBody::Refuse),
+                account(DevicesBody::End(LinkEnd::Cancelled)),
+                account(DevicesBody::Linked(account_record(OTHER, "pep", 3))),
+                account(DevicesBody::Revoke { device: device(2), counter: 1, key, signature }),
             ]),
         );
 

@@ -212,7 +212,7 @@ impl Node {
             match said {
                 Said::Deliver(id, frame) => self.links.deliver(ground, now, id, frame),
                 Said::Undeliverable(id, Frame::Call(frame)) => self.calls.undeliverable(now, id, *frame),
-                Said::Undeliverable(id, Frame::Account(frame)) => {
+                Said::Undeliverable(id, Frame::Devices(frame)) => {
                     self.linking.undeliverable(ground, id, &frame);
                 }
                 // nothing else waits
@@ -314,7 +314,7 @@ impl Node {
                     self.calls.frame(ground, now, from, *frame);
                     true
                 }
-                Frame::Account(frame) => self.linking.frame(ground, now, from, *frame),
+                Frame::Devices(frame) => self.linking.frame(ground, now, from, *frame),
                 frame => self.records.frame(ground, now, (link, from), frame),
             };
             if !understood {

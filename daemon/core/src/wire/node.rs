@@ -47,7 +47,7 @@ pub enum Frame {
     /// Signalling of a call.
     Call(Box<CallFrame>),
     /// A new device for an account, or one that is to go.
-    Account(Box<AccountFrame>),
+    Devices(Box<DevicesFrame>),
     /// Proves that the sender knows the community's secret.
     Prove(Bytes<32>),
     /// The sender's members, asked for by a frame with an empty roll.
@@ -139,18 +139,18 @@ pub enum CallBody {
 /// What happens to the devices of one account. Travels between the node where a new device is, the account's
 /// home, and the nodes where its devices are attached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountFrame {
+pub struct DevicesFrame {
     /// Which request: random bytes of the node that asks.
     pub request: Token,
     /// Whose.
     pub address: Address,
     /// What happens.
-    pub body: AccountBody,
+    pub body: DevicesBody,
 }
 
 /// What happens to the devices of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AccountBody {
+pub enum DevicesBody {
     /// New device → home → the devices that are in: may this key sign in?
     Ask {
         /// The new device's key.
@@ -235,7 +235,7 @@ pub enum AccountBody {
     },
 }
 
-impl AccountFrame {
+impl DevicesFrame {
     /// The text that a device signs to set the account's password, or to have none.
     pub fn password_text(address: &Address, counter: u32, secret: Option<&Secret>) -> String {
         let secret = secret.map_or_else(String::new, |secret| {
@@ -278,7 +278,7 @@ impl Frame {
         match self {
             Self::Call(frame) => frame.body.size(),
             // holds one record at most
-            _ => size_of::<AccountFrame>() + crate::directory::record::MAX_RECORD,
+            _ => size_of::<DevicesFrame>() + crate::directory::record::MAX_RECORD,
         }
     }
 

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use super::bytes::Bytes;
 use super::node::Item;
 use super::node::{
-    AccountBody as Devices, AccountFrame, CallBody, CallFrame, Device, Frame, Introduction, VERSION,
+    CallBody, CallFrame, Device, DevicesBody as Devices, DevicesFrame, Frame, Introduction, VERSION,
 };
 use super::page::{Candidate, Description, Kind, LinkEnd, Media, Presence, Reason};
 use crate::directory::record::{
@@ -57,14 +57,14 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("frame-records", Frame::Records(vec![vec![0xee; 2], vec![0xef]])),
         ("frame-want", Frame::Want(vec![1, 300])),
         ("frame-call", Frame::Call(Box::new(call))),
-        ("frame-account", Frame::Account(Box::new(account(Devices::Refuse)))),
+        ("frame-devices", Frame::Devices(Box::new(account(Devices::Refuse)))),
         ("frame-prove", Frame::Prove(Bytes([0x99; 32]))),
         ("frame-members", Frame::Members { sum: 0x0102_0304_0506_0708, roll: vec![0xee; 3], more: true }),
     ]
 }
 
-fn account(body: Devices) -> AccountFrame {
-    AccountFrame { request: Bytes([0x77; 16]), address: device("nuria", 0).address, body }
+fn account(body: Devices) -> DevicesFrame {
+    DevicesFrame { request: Bytes([0x77; 16]), address: device("nuria", 0).address, body }
 }
 
 fn devices() -> Vec<(&'static str, Devices)> {

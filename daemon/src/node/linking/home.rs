@@ -8,7 +8,7 @@ use truca_core::id::{DeviceId, NodeId};
 use truca_core::name::Address;
 use truca_core::sorted::Set;
 use truca_core::wire::bytes::{Bytes, Point, Signature, Token};
-use truca_core::wire::node::{AccountBody as Body, AccountFrame};
+use truca_core::wire::node::{DevicesBody as Body, DevicesFrame};
 use truca_core::wire::page::LinkEnd;
 
 use super::super::ground::Ground;
@@ -21,7 +21,7 @@ const MAX_WISHES: usize = 64;
 const WISHES_AN_ACCOUNT: usize = 2;
 
 impl Linking {
-    pub(super) fn home_hears(&mut self, ground: &mut Ground, now: Time, from: NodeId, frame: AccountFrame) {
+    pub(super) fn home_hears(&mut self, ground: &mut Ground, now: Time, from: NodeId, frame: DevicesFrame) {
         match &frame.body {
             Body::Ask { key, commit, at } if *at == from => {
                 let (key, commit) = (*key, *commit);
@@ -74,7 +74,7 @@ impl Linking {
         ground: &mut Ground,
         now: Time,
         from: NodeId,
-        frame: &AccountFrame,
+        frame: &DevicesFrame,
         key: Point,
         commit: Bytes<32>,
     ) -> Result<(), LinkEnd> {
@@ -111,11 +111,11 @@ impl Linking {
     }
 
     /// What the two ends say of a wish.
-    fn go_on(&mut self, ground: &mut Ground, now: Time, from: NodeId, frame: AccountFrame) {
+    fn go_on(&mut self, ground: &mut Ground, now: Time, from: NodeId, frame: DevicesFrame) {
         let Some(at) = self.position(&frame) else { return };
         let wish = &mut self.wishes[at];
         let (visited, witness) = (wish.visited, wish.witness);
-        let AccountFrame { request, address, body } = frame;
+        let DevicesFrame { request, address, body } = frame;
         match body {
             Body::Show(nonce) if witness.is_none() => {
                 wish.witness = Some(from);
@@ -182,7 +182,7 @@ impl Linking {
     ) -> Result<Vec<u8>, LinkEnd> {
         let account = ground.directory.account(address).ok_or(LinkEnd::Refused)?;
         let known = account.body.devices.contains(&DeviceId::of_point(&key.0));
-        let text = AccountFrame::link_text(address, request, new);
+        let text = DevicesFrame::link_text(address, request, new);
         if !known || !verify(key, text.as_bytes(), signature) {
             self.counters.forged = self.counters.forged.wrapping_add(1);
             return Err(LinkEnd::Refused);
@@ -201,7 +201,7 @@ impl Linking {
     ) {
         let Some(account) = ground.directory.account(address) else { return };
         let mut body = account.body.clone();
-        let text = AccountFrame::revoke_text(address, &device, counter);
+        let text = DevicesFrame::revoke_text(address, &device, counter);
         // an old one, said again, would take out what was let in since
         if body.counter != counter || !body.devices.contains(&device) || body.devices.len() < 2 {
             return;

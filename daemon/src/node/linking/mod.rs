@@ -17,7 +17,7 @@ use truca_core::name::{Address, Name};
 use truca_core::signal::call::SessionId;
 use truca_core::sorted::Map;
 use truca_core::wire::bytes::{Point, Token};
-use truca_core::wire::node::{AccountBody as Body, AccountFrame, Frame};
+use truca_core::wire::node::{DevicesBody as Body, DevicesFrame, Frame};
 use truca_core::wire::page::request::{Devices, NewDevice};
 use truca_core::wire::page::{Failure, LinkEnd, Notice};
 
@@ -96,11 +96,11 @@ impl Linking {
         Self { passwords: password::Passwords::new(passwords), ..Self::default() }
     }
 
-    fn position(&self, frame: &AccountFrame) -> Option<usize> {
+    fn position(&self, frame: &DevicesFrame) -> Option<usize> {
         self.wishes.iter().position(|wish| wish.request == frame.request && wish.address == frame.address)
     }
 
-    fn page(&self, frame: &AccountFrame) -> Option<PageId> {
+    fn page(&self, frame: &DevicesFrame) -> Option<PageId> {
         let mut asking = self.asking.iter();
         let found = asking.find(|(_, it)| it.request == frame.request && it.address == frame.address);
         found.map(|(page, _)| *page)
@@ -207,9 +207,9 @@ impl Linking {
         address: Address,
         body: Body,
     ) {
-        let frame = AccountFrame { request, address, body };
+        let frame = DevicesFrame { request, address, body };
         if to != ground.id {
-            return ground.deliver(to, Frame::Account(Box::new(frame)));
+            return ground.deliver(to, Frame::Devices(Box::new(frame)));
         }
         match part {
             Part::Home => self.home_hears(ground, now, to, frame),
@@ -224,7 +224,7 @@ impl Linking {
         ground: &mut Ground,
         now: Time,
         from: NodeId,
-        frame: AccountFrame,
+        frame: DevicesFrame,
     ) -> bool {
         if frame.address.home == ground.id {
             self.home_hears(ground, now, from, frame);
@@ -247,7 +247,7 @@ impl Linking {
     }
 
     /// A frame about an account could not be sent.
-    pub(super) fn undeliverable(&mut self, ground: &mut Ground, to: NodeId, frame: &AccountFrame) {
+    pub(super) fn undeliverable(&mut self, ground: &mut Ground, to: NodeId, frame: &DevicesFrame) {
         // what home cannot say to others ends by itself
         if to != frame.address.home {
             return;

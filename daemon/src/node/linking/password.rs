@@ -18,7 +18,7 @@ use truca_core::name::{Address, Name};
 use truca_core::scram::{Exchange, Secret};
 use truca_core::sorted::Map;
 use truca_core::wire::bytes::{Bytes, Point, Signature, Token};
-use truca_core::wire::node::{AccountBody as Body, AccountFrame};
+use truca_core::wire::node::{DevicesBody as Body, DevicesFrame};
 use truca_core::wire::page::LinkEnd;
 
 use super::super::ground::Ground;
@@ -119,7 +119,7 @@ impl Linking {
         ground: &mut Ground,
         now: Time,
         from: NodeId,
-        frame: &AccountFrame,
+        frame: &DevicesFrame,
         key: &Point,
         client: &Token,
     ) {
@@ -197,7 +197,7 @@ impl Linking {
         ground: &mut Ground,
         now: Time,
         from: NodeId,
-        frame: &AccountFrame,
+        frame: &DevicesFrame,
         exchange: (&Point, &Token, &Token),
         proof: &Bytes<32>,
     ) {
@@ -251,7 +251,7 @@ impl Linking {
         if !fits || !body.devices.contains(&by) {
             return Err(LinkEnd::Refused);
         }
-        let text = AccountFrame::password_text(address, counter, secret.as_ref());
+        let text = DevicesFrame::password_text(address, counter, secret.as_ref());
         if !verify(key, text.as_bytes(), signature) {
             self.counters.forged = self.counters.forged.wrapping_add(1);
             return Err(LinkEnd::Refused);

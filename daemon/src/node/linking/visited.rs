@@ -9,7 +9,7 @@ use truca_core::directory::window::find;
 use truca_core::id::NodeId;
 use truca_core::name::Address;
 use truca_core::wire::bytes::{Bytes, Token};
-use truca_core::wire::node::{AccountBody as Body, AccountFrame};
+use truca_core::wire::node::{DevicesBody as Body, DevicesFrame};
 use truca_core::wire::page::{Code, Failure, LinkEnd, Notice};
 
 use super::super::ground::Ground;
@@ -109,7 +109,7 @@ impl Linking {
         }
     }
 
-    pub(super) fn visited_hears(&mut self, ground: &mut Ground, now: Time, frame: AccountFrame) {
+    pub(super) fn visited_hears(&mut self, ground: &mut Ground, now: Time, frame: DevicesFrame) {
         let Some(page) = self.page(&frame) else { return };
         let reason = match frame.body {
             Body::Show(nonce) => return ground.tell(page, &Notice::LinkShown { nonce }),

@@ -9,7 +9,7 @@ use truca_core::scram::Secret;
 use truca_core::signal::call::SessionId;
 use truca_core::sorted::Set;
 use truca_core::wire::bytes::{Bytes, Signature, Token};
-use truca_core::wire::node::{AccountBody as Body, AccountFrame};
+use truca_core::wire::node::{DevicesBody as Body, DevicesFrame};
 use truca_core::wire::page::{Code, Failure, LinkEnd, Notice, OwnDevice};
 
 use super::super::ground::Ground;
@@ -60,7 +60,7 @@ impl Linking {
         self.say(ground, now, (address.home, Part::Home), request, address, Body::Refuse);
     }
 
-    pub(super) fn witness_hears(&mut self, ground: &mut Ground, frame: &AccountFrame) {
+    pub(super) fn witness_hears(&mut self, ground: &mut Ground, frame: &DevicesFrame) {
         let request = frame.request;
         let notice = match frame.body {
             Body::Ask { key, commit, at } => {
@@ -103,7 +103,7 @@ impl Linking {
         device: DeviceId,
         counter: u32,
         signature: Signature,
-    ) -> Result<AccountFrame, Failure> {
+    ) -> Result<DevicesFrame, Failure> {
         let Some(known) = ground.who.session(session) else {
             return Err(Failure::new(0, Code::NoSession, "the session is over"));
         };
@@ -116,11 +116,11 @@ impl Linking {
             // the name would be anybody's
             return Err(Failure::new(0, Code::WrongState, "it is the account's only device"));
         }
-        if !verify(&key, AccountFrame::revoke_text(&address, &device, counter).as_bytes(), &signature) {
+        if !verify(&key, DevicesFrame::revoke_text(&address, &device, counter).as_bytes(), &signature) {
             return Err(Failure::new(0, Code::BadSignature, "the signature does not verify"));
         }
         let body = Body::Revoke { device, counter, key, signature };
-        Ok(AccountFrame { request: Bytes(ground.random()), address, body })
+        Ok(DevicesFrame { request: Bytes(ground.random()), address, body })
     }
 
     /// A device sets the password of its account, or takes it away: what home is told.
@@ -131,11 +131,11 @@ impl Linking {
         counter: u32,
         secret: Option<Secret>,
         signature: Signature,
-    ) -> Option<AccountFrame> {
+    ) -> Option<DevicesFrame> {
         let known = ground.who.session(session)?;
         let (address, key) = (known.own.address.clone(), known.key);
         let body = Body::Password { counter, secret, key, signature };
-        Some(AccountFrame { request: Bytes(ground.random()), address, body })
+        Some(DevicesFrame { request: Bytes(ground.random()), address, body })
     }
 
     /// Says to home what a device of the account wants; the page has had its `ok` before what comes of it.
@@ -143,7 +143,7 @@ impl Linking {
         &mut self,
         ground: &mut Ground,
         now: Time,
-        AccountFrame { request, address, body }: AccountFrame,
+        DevicesFrame { request, address, body }: DevicesFrame,
     ) {
         self.say(ground, now, (address.home, Part::Home), request, address, body);
     }

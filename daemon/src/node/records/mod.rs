@@ -128,7 +128,7 @@ impl Records {
                 true
             }
             Frame::Members { sum, roll, more } => self.on_members(ground, now, link, sum, &roll, more),
-            Frame::Hello { .. } | Frame::Prove(_) | Frame::Call(_) | Frame::Account(_) => false,
+            Frame::Hello { .. } | Frame::Prove(_) | Frame::Call(_) | Frame::Devices(_) => false,
         }
     }
 
