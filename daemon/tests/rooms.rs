@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOMS: &[&str] = &["calls", "linking", "links", "owner", "pages", "people", "records", "servers"];
+const ROOMS: &[&str] =
+    &["calls", "linking", "links", "owner", "pages", "people", "records", "servers", "telephones"];
 /// What rooms stand on.
 const GROUND: &[&str] =
     &["admin", "admission", "bans", "ground", "learn", "news", "own", "report", "said", "who"];

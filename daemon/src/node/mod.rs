@@ -30,6 +30,7 @@ mod requests;
 mod said;
 pub mod servers;
 pub mod state;
+mod telephones;
 mod who;
 
 use std::net::{IpAddr, SocketAddr};

@@ -6,7 +6,7 @@ use truca_core::Time;
 use truca_core::wire::page::request::{Asked, NewDevice, Request, Session};
 use truca_core::wire::page::{Code, Failure, Notice};
 
-use super::{Node, people};
+use super::{Node, people, telephones};
 use crate::event::PageId;
 
 impl Node {
@@ -63,6 +63,7 @@ impl Node {
             Request::Account(asked) => people::request(ground, now, session, asked)?,
             Request::Report(asked) => self.owner.request(ground, now, session, asked)?,
             Request::Call(asked) => self.calls.request(ground, now, session, asked)?,
+            Request::Telephones(asked) => return Ok(telephones::request(ground, session, id, &asked)),
             Request::NewDevice(_) => {
                 return Err(Failure::new(id, Code::SignedIn, "this socket has signed in"));
             }
@@ -108,7 +109,8 @@ impl Node {
             | Request::Devices(_)
             | Request::Account(_)
             | Request::Report(_)
-            | Request::Call(_) => Err(Failure::new(id, Code::NotSignedIn, "sign in first")),
+            | Request::Call(_)
+            | Request::Telephones(_) => Err(Failure::new(id, Code::NotSignedIn, "sign in first")),
         }
     }
 }

@@ -207,6 +207,7 @@ export interface Requests {
   cancel: { call: string };
   hang_up: { call: string; reason: "hung_up" | "failed" | "not_genuine" };
   devices: Record<never, never>;
+  telephones: Record<never, never>;
   revoke: { device: string; counter: number; signature: string };
   password: { counter: number; secret?: PasswordSecret; signature: string };
   link_show: { request: string; nonce: string };

@@ -10,7 +10,7 @@ const examples = (to: string) =>
     (match) => Object.entries(JSON.parse(match[1] ?? "") as Record<string, Record<string, unknown>>)[0]!,
   );
 
-const HOUSEKEEPING = ["hello", "signed_in", "resumed", "ok", "error", "bye", "ice", "found", "devices"];
+const HOUSEKEEPING = ["hello", "signed_in", "resumed", "ok", "error", "bye", "ice", "found", "devices", "telephones"];
 const OWN = ["sign_in", "resume", "ping", "ack", "watch", "restore"];
 const FIELDS: { [K in keyof Requests]: (keyof Requests[K] & string)[] } = {
   profile: ["display"],
@@ -26,6 +26,7 @@ const FIELDS: { [K in keyof Requests]: (keyof Requests[K] & string)[] } = {
   cancel: ["call"],
   hang_up: ["call", "reason"],
   devices: [],
+  telephones: [],
   revoke: ["device", "counter", "signature"],
   password: ["counter", "secret", "signature"],
   link_show: ["request", "nonce"],

@@ -181,6 +181,7 @@ export class Wire {
       case "ok":
       case "found":
       case "devices":
+      case "telephones":
         return this.outbox.resolve(Number(body.id), body);
       case "error":
         return this.onError(body);

@@ -20,7 +20,7 @@ pub use event::{
     Accepted, CallEvent, CandidateEvent, DescribeEvent, Ended, InCall, Incoming, MessageEvent, PeerEvent,
 };
 pub use failure::{Code, Failure};
-pub use notice::{HelloNode, Notice, OwnDevice};
+pub use notice::{HelloNode, Notice, OwnDevice, Telephone};
 
 /// The version of the page wire.
 pub const VERSION: u32 = 1;

@@ -146,6 +146,13 @@ pub enum Notice {
         #[serde(default, skip_serializing_if = "core::ops::Not::not")]
         password: bool,
     },
+    /// Answer to `telephones`.
+    Telephones {
+        /// Request id.
+        id: u32,
+        /// Those that would ring now.
+        here: Vec<Telephone>,
+    },
     /// The account of the session is not what it was: its devices, its password, its name.
     AccountChanged {
         /// The counter of the account now.
@@ -184,4 +191,13 @@ pub struct OwnDevice {
     pub at: Option<NodeInfo>,
     /// Whether it is there now.
     pub here: bool,
+}
+
+/// A device in `telephones`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telephone {
+    /// Which.
+    pub device: DeviceId,
+    /// Where it is attached.
+    pub at: NodeInfo,
 }

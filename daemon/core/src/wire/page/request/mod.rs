@@ -17,6 +17,7 @@ mod fields;
 mod new_device;
 mod report;
 mod session;
+mod telephones;
 
 pub use account::Account;
 pub use call::{Call, Peer};
@@ -24,6 +25,7 @@ pub use devices::Devices;
 pub use new_device::NewDevice;
 pub use report::Report;
 pub use session::{Attach, Session, SignIn};
+pub use telephones::Telephones;
 
 /// Longest message of a failure: what is quoted of a hostile message must not come back at its own length.
 const MAX_WORDS: usize = 160;
@@ -53,6 +55,8 @@ pub enum Request {
     Report(Report),
     /// Calls.
     Call(Call),
+    /// Telephones of the account.
+    Telephones(Telephones),
 }
 
 /// The request of this name, or nothing when no request has it.
@@ -63,7 +67,8 @@ fn request(name: &str, f: &Fields<'_>) -> Option<Read<Request>> {
     let found = found.or_else(|| Some(NewDevice::read(name, f)?.map(Request::NewDevice)));
     let found = found.or_else(|| Some(Devices::read(name, f)?.map(Request::Devices)));
     let found = found.or_else(|| Some(Account::read(name, f)?.map(Request::Account)));
-    found.or_else(|| Some(Report::read(name, f)?.map(Request::Report)))
+    let found = found.or_else(|| Some(Report::read(name, f)?.map(Request::Report)));
+    found.or_else(|| Some(Telephones::read(name, f)?.map(Request::Telephones)))
 }
 
 impl Asked {
