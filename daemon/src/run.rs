@@ -1,7 +1,7 @@
 //! Runs the daemon: opens what the configuration says, drives the node, and closes at SIGTERM.
 //!
-//! Called by `main`, once. One thread runs everything; only writes to flash and name look-ups are handed to a
-//! helper thread, and mDNS has its own.
+//! Called by `main`, once. One thread runs everything; only the writing of the state file and the reading of bmx6's
+//! and bmx7's files are handed to helper threads.
 
 use std::error::Error;
 use std::io;

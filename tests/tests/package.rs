@@ -114,7 +114,8 @@ fn the_scripts_know_the_daemons_defaults() {
 /// What the service restarts the daemon for, as `section.option`: the variables of `truca_fixed`, and where
 /// `functions.sh` reads each.
 fn restarted_for(functions: &str) -> BTreeSet<String> {
-    let fixed = functions.lines().find_map(|line| line.trim().strip_prefix("truca_fixed=")).unwrap();
+    let fixed = functions.lines().find_map(|line| line.trim().strip_prefix("truca_fixed="));
+    let fixed = fixed.expect("truca_fixed in functions.sh");
     let variables = fixed.trim_matches('"').split_whitespace().map(|word| word.trim_start_matches('$'));
     let mut read = BTreeMap::new();
     let mut section = "";
