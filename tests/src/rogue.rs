@@ -87,6 +87,11 @@ impl Rogue {
         self.identity.id()
     }
 
+    /// Says from now on that it has so many addresses.
+    pub fn tell_addresses(&mut self, count: u8) {
+        self.body.addresses = (1..=count).map(|n| IpAddr::V4(Ipv4Addr::new(10, 0, 0, n))).collect();
+    }
+
     /// What it says of itself, signed.
     pub fn record(&self) -> Vec<u8> {
         let signature = Bytes(self.identity.sign(&Node::to_sign(&self.body)));

@@ -305,6 +305,18 @@ async fn who_does_not_show_the_secret_gets_no_word_and_is_counted() {
 }
 
 #[tokio::test]
+async fn who_is_not_on_the_list_gets_no_link_and_is_counted() {
+    let (friend, stranger) = (Rogue::new("torre").unwrap(), Rogue::new("font").unwrap());
+    let list = format!("config federation\n\toption admission 'allow'\n\tlist allow '{}'\n", friend.id());
+    let casa = start(&list);
+    let (mut welcome, _) = friend.greeted(casa.page()).await.unwrap();
+    let mut link = stranger.link(casa.page()).await.unwrap();
+    assert!(link.next().await.is_err(), "not even its hello");
+    assert!(welcome.answers().await);
+    assert_eq!(links(&casa)["not_admitted"], 1);
+}
+
+#[tokio::test]
 async fn a_datagram_under_a_key_without_the_communitys_secret_is_forged() {
     let words = "correct horse battery";
     let casa = start(&format!("config federation\n\toption admission 'secret'\n\toption secret '{words}'\n"));

@@ -270,7 +270,7 @@ fn a_proof_is_good_for_two_minutes_and_for_one_life_of_home() {
 
     let mut late = mesh.new_device(&nuria, 2);
     let salt = begins(&mut mesh, &mut late);
-    mesh.run(129 * SECOND);
+    mesh.run((2 * 64 + 1) * SECOND);
     let (body, _) = proof(&mesh, &late, "horse tram river", &salt);
     mesh.ask(&mut late, "link_prove", body);
     mesh.run(2 * SECOND);
