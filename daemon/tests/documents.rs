@@ -8,7 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -154,7 +154,7 @@ fn the_table_of_bounds_has_the_numbers_of_the_code() {
     let mut checked = 0;
     for row in read("docs/bounds.md").lines().filter(|line| line.starts_with("| ") && line.contains("`")) {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [what, bound, _, place] = cells[..] else { panic!("four cells: {row}") };
+        let [what, bound, _, place, _] = cells[..] else { panic!("five cells: {row}") };
         let mut source = String::new();
         for word in code(place) {
             if let Some(path) = word.strip_suffix(".ts") {
@@ -243,6 +243,112 @@ fn sources(folder: &Path, ends: &[&str], found: &mut Vec<PathBuf>) {
             found.push(entry);
         }
     }
+}
+
+/// The tests of the daemon, of its core and of the scenarios: name and body.
+fn tests() -> BTreeMap<String, String> {
+    let mut files = Vec::new();
+    for folder in ["daemon/src", "daemon/core", "daemon/tests", "tests/tests", "tests/src"] {
+        sources(&root().join(folder), &[".rs"], &mut files);
+    }
+    let mut found = BTreeMap::new();
+    for text in files.iter().map(|path| fs::read_to_string(path).unwrap()) {
+        for (at, _) in text.match_indices("#[test]").chain(text.match_indices("#[tokio::test")) {
+            let rest = &text[at..];
+            let Some((head, after)) = rest.split_once("fn ") else { continue };
+            let name = after.split('(').next().unwrap();
+            // rustfmt puts the end of a function where its beginning is
+            let line = text[..at].rsplit('\n').next().unwrap();
+            let end = format!("\n{line}}}\n");
+            let body = after.split(&end).next().unwrap();
+            if head.lines().count() < 6 && line.trim().is_empty() {
+                found.insert(name.to_owned(), body.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The rows of a table whose head begins so.
+fn rows<'a>(text: &'a str, head: &'a str) -> impl Iterator<Item = Vec<&'a str>> {
+    let table = text.split_once(head).unwrap_or_else(|| panic!("no table {head}")).1;
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect())
+}
+
+/// Whether a test speaks of a constant of a row, or of one of its numbers.
+fn speaks_of(body: &str, what: &str, bound: &str, place: &str) -> bool {
+    let word = |text: &str, word: &str| {
+        text.match_indices(word).any(|(at, _)| {
+            let joins = |c: char| c.is_alphanumeric() || c == '_';
+            !text[..at].ends_with(joins) && !text[at + word.len()..].starts_with(joins)
+        })
+    };
+    let names = code(what).chain(code(place)).filter(|name| !name.ends_with(".rs") && !name.ends_with(".ts"));
+    let mut names = names.map(|name| name.rsplit('.').next().unwrap());
+    let plain = body.replace('_', "");
+    let digits = bound.replace(',', "");
+    let mut numbers = digits.split(|c: char| !c.is_ascii_digit()).filter(|number| !number.is_empty());
+    names.any(|name| word(body, name)) || numbers.any(|number| word(&plain, number))
+}
+
+#[test]
+fn every_bound_names_a_test_that_speaks_of_it() {
+    /// Rows that have none yet. When there are fewer, this number is to be made smaller; it never grows.
+    const WITHOUT: usize = 46;
+    let (tests, text) = (tests(), read("docs/bounds.md"));
+    let mut without = Vec::new();
+    for row in rows(&text, "| what | bound |") {
+        let [what, bound, _, place, held] = row[..] else { continue };
+        if held == "—" {
+            without.push(what);
+        }
+        for name in code(held) {
+            let body = tests.get(name).unwrap_or_else(|| panic!("{what}: there is no test {name}"));
+            assert!(speaks_of(body, what, bound, place), "{what}: {name} speaks of no number of {bound}");
+        }
+    }
+    assert_eq!(without.len(), WITHOUT, "rows without a test: {without:?}");
+}
+
+#[test]
+fn what_strangers_can_send_is_held_by_tests_that_are_there() {
+    /// As above.
+    const WITHOUT: usize = 1;
+    let (tests, text) = (tests(), read("docs/security.md"));
+    let mut without = Vec::new();
+    for row in rows(&text, "| what | to whom it is open |") {
+        let [what, _, _, _, held] = row[..] else { panic!("five cells: {row:?}") };
+        if held == "—" {
+            without.push(what);
+        }
+        for name in code(held) {
+            assert!(tests.contains_key(name), "{what}: there is no test {name}");
+        }
+    }
+    assert_eq!(without.len(), WITHOUT, "rows without a test: {without:?}");
+}
+
+#[test]
+fn what_is_done_of_stun_and_turn_is_shown_by_tests_that_are_there() {
+    let (tests, text) = (tests(), read("docs/stun-turn.md"));
+    let mut shown = 0;
+    for row in text.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [section, requirement, done, by] = cells[..] else { continue };
+        if requirement.starts_with("requirement") || section.starts_with("---") {
+            continue;
+        }
+        for name in code(by).filter(|name| name.matches('_').count() >= 3 && !name.contains('.')) {
+            assert!(tests.contains_key(name), "{section} {requirement}: there is no test {name}");
+            shown += 1;
+        }
+        assert!(
+            !done.starts_with("done") || by.contains('`'),
+            "{section} {requirement}: done, and shown by nothing"
+        );
+    }
+    assert!(shown > 40, "only {shown} tests are named");
 }
 
 #[test]

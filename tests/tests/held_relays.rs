@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::{Value, json};
-use truca_core::stun::{BINDING, Writer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use truca_core::stun::{BINDING, Message, Writer, attribute as stun};
 use truca_core::turn::{attribute, method};
 use truca_tests::asker::{Asker, Grant};
 use truca_tests::daemon::{Daemon, Options};
@@ -79,6 +81,29 @@ async fn what_seems_to_come_from_itself_meets_silence() {
     Asker::new(casa.stun()).await.unwrap().binding().await.unwrap();
     assert!(itself.socket.try_recv(&mut [0; 64]).is_err(), "it was answered");
     assert_eq!(casa.ctl("stun").unwrap()["counters"]["bad_source"], 1);
+}
+
+#[tokio::test]
+async fn over_tcp_an_answer_comes_from_where_it_was_asked_to() {
+    let arguments = ["--listen", "127.0.0.2"].map(Into::into).to_vec();
+    let casa = Daemon::start(Options { arguments, ..Options::default() }).unwrap();
+    // the first of the daemon's ports is its own too, and nothing else has it for UDP
+    let other = casa.stun().port() - 3;
+    casa.reload(&format!("config node\n\toption stun_other_port '{other}'\n")).unwrap();
+    casa.ctl_until("stun", |stun| stun.to_string().contains(&format!("127.0.0.2:{other}"))).unwrap();
+    let mut client = Asker::new(casa.stun()).await.unwrap();
+    let change = |writer: &mut Writer<'_>| writer.attribute(stun::CHANGE_REQUEST, &[&[0, 0, 0, 2]]);
+    let request = client.request(BINDING, None, change).unwrap();
+    let mut stream = TcpStream::connect(casa.stun()).await.unwrap();
+    stream.write_all(&request).await.unwrap();
+    let mut head = [0; 20];
+    stream.read_exact(&mut head).await.unwrap();
+    let mut rest = vec![0; usize::from(u16::from_be_bytes([head[2], head[3]]))];
+    stream.read_exact(&mut rest).await.unwrap();
+    let answer = [&head[..], &rest].concat();
+    let answer = Message::parse(&answer).unwrap();
+    assert_eq!(answer.attribute(stun::ERROR_CODE).map(|code| code[2..4].to_vec()), Some(vec![4, 20]));
+    assert_eq!(casa.ctl("stun").unwrap()["counters"]["errors_420"], 1);
 }
 
 #[tokio::test]
