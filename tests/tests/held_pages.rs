@@ -313,6 +313,7 @@ async fn each_mistake_of_a_page_has_its_own_code() {
         page.invite(&other.address, "audio").await.unwrap();
         others.push(other);
     }
+    assert_eq!(1 + others.len(), 4, "calls of this page");
     assert_eq!(code(page.invite(&pep.address, "audio").await.map(Value::from)), "too_many_calls");
     let revoke = json!({ "device": pep.device.id(), "counter": 1, "signature": "A".repeat(86) });
     assert_eq!(code(page.ask("revoke", revoke).await), "no_such_device");
