@@ -131,7 +131,7 @@ async fn an_answer_has_256_kib_of_records_in_frames_of_32() {
     let (mut link, _) = Rogue::new("font").unwrap().greeted(casa.page()).await.unwrap();
     link.send(&Frame::Digest(Digest::default().to_bytes())).await.unwrap();
     link.send(&Frame::Members { sum: 0, roll: Vec::new(), more: false }).await.unwrap();
-    let mut bytes = 0;
+    let (mut bytes, mut came) = (0, 0);
     // the answer to the second question comes after all of the first
     while let Some(records) = link
         .next_where(|frame| match frame {
@@ -145,8 +145,10 @@ async fn an_answer_has_256_kib_of_records_in_frames_of_32() {
         let frame: usize = records.iter().map(Vec::len).sum();
         assert!(frame <= 32 * 1024 + 700, "a frame of {frame} bytes");
         bytes += frame;
+        came += records.len();
     }
     assert!((250 * 1024..=256 * 1024).contains(&bytes), "{bytes} bytes");
+    assert_eq!(casa.ctl("status").unwrap()["counters"]["links"]["records_sent"], came);
 }
 
 #[tokio::test]

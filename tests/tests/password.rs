@@ -477,6 +477,8 @@ async fn two_real_daemons_let_a_device_in_after_a_restart_and_keep_what_they_kno
     let signature = phone.event("link_proved").await?["signature"].clone();
     assert_eq!(signature, json!(encode(&Password::mac(&password.secret().server.0, &message))));
 
+    assert_eq!(casa.ctl("status")?["counters"]["devices"]["by_password"], 1);
+
     // what is kept of it has not left home: not into any record, and not into the other's file
     let kept = fs::read(&state)?;
     let server_key = password.secret().server.0;

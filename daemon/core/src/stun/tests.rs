@@ -396,3 +396,26 @@ proptest! {
         prop_assert_eq!(read_xor_address(value, &id), Some(from));
     }
 }
+
+/// The last bound of an answer refuses none of them: whoever makes answers longer sees it here.
+#[test]
+fn no_question_is_too_small_for_its_answer() {
+    let mut counters = Counters::default();
+    for source in ["10.13.1.100:50000", "[fd00::1]:50000"].map(|source| source.parse().unwrap()) {
+        for (unknown, fingerprint) in (0..=40_u16).flat_map(|unknown| [(unknown, false), (unknown, true)]) {
+            let mut buffer = [0; 256];
+            let mut question = Writer::new(&mut buffer, Class::Request, BINDING, &[7; 12]);
+            (0..unknown).for_each(|kind| question.attribute(0x0100 + kind, &[]));
+            if fingerprint {
+                question.fingerprint();
+            }
+            let length = question.finish().unwrap();
+            let answer = respond(&buffer[..length], source, &mut [0; MAX_ANSWER], &mut counters);
+            assert!(
+                !amplifies(length, answer.expect("an answer"), source),
+                "{unknown} {fingerprint} {source}"
+            );
+        }
+    }
+    assert_eq!((counters.amplifying, counters.answered, counters.errors_420), (0, 4, 160));
+}
