@@ -155,7 +155,7 @@ def write(guards, results):
         "",
         "Each guard was taken out of the daemon, alone, and the test beside it run: *red* says that the test noticed. "
         "With all guards in, all these tests are green. Written by `make guards` from `tests/guards/list.json`; "
-        "*not run* is a guard that has not been tried since its row changed.",
+        "*not run* is a guard that has not been tried yet.",
         "",
         f"Last result: {red} of {len(guards)} red.",
         "",

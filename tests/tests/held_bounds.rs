@@ -169,3 +169,46 @@ async fn two_new_devices_of_an_account_wait_at_home_and_a_third_is_told_that_it_
         waiting.push(page);
     }
 }
+
+#[tokio::test]
+async fn of_candidates_before_the_answer_thirty_two_are_shown() {
+    let casa = start();
+    let (mut anna, mut pep) =
+        (Page::open(casa.page()).await.unwrap(), Page::open(casa.page()).await.unwrap());
+    anna.sign_in("anna").await.unwrap();
+    pep.sign_in("pep").await.unwrap();
+    let call = anna.invite(&pep.address, "audio").await.unwrap();
+    pep.event("incoming").await.unwrap();
+    let candidate = |text: String| json!({ "call": call, "candidate": text });
+    for number in 0..=32 {
+        anna.ask("candidate", candidate(format!("c{number}"))).await.unwrap();
+    }
+    pep.accept(&call, "audio").await.unwrap();
+    anna.event("accepted").await.unwrap();
+    anna.ask("candidate", candidate("later".into())).await.unwrap();
+    for number in 0..32 {
+        assert_eq!(pep.event("candidate").await.unwrap()["candidate"], format!("c{number}"));
+    }
+    assert_eq!(pep.event("candidate").await.unwrap()["candidate"], "later");
+}
+
+#[tokio::test]
+async fn eight_refusals_are_remembered_for_a_page_that_asks_again() {
+    let casa = start();
+    let mut page = Page::open(casa.page()).await.unwrap();
+    page.sign_in("anna").await.unwrap();
+    let nothing = json!({ "call": "b2qeayeaudaocajbifqydiob4a" });
+    let mut ids = Vec::new();
+    for _ in 0..8 + 1 {
+        ids.push(page.post("connected", nothing.clone()).await.unwrap());
+        assert_eq!(page.event("error").await.unwrap()["code"], "no_such_call");
+    }
+    let mut again = async |id: u64, answer: &str| {
+        let mut fields = nothing.clone();
+        fields["id"] = id.into();
+        page.send_raw(&json!({ "connected": fields }).to_string()).await.unwrap();
+        page.event_where(answer, |answer| answer["id"] == id).await.unwrap()
+    };
+    assert_eq!(again(ids[1], "error").await["code"], "no_such_call");
+    again(ids[0], "ok").await;
+}
