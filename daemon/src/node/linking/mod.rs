@@ -6,8 +6,7 @@
 //! are, one of which says yes or no. What proves that the two people are one is a number that both pages work
 //! out from nonces of both (`docs/protocol.md` section 5): no node between them can make two numbers equal.
 //!
-//! Bounds: [`MAX_WISHES`] at home, [`WISHES_AN_ACCOUNT`] for one account, each for [`PATIENCE`]; one for each
-//! socket of a visited node, and [`MAX_FINDS`] searches.
+//! Bounds are where each part is.
 
 use std::time::Duration;
 

@@ -81,7 +81,8 @@ impl Records {
     pub(super) fn happened(&mut self, ground: &mut Ground, now: Time, happened: &Happened) {
         match happened {
             Happened::Up(id) => {
-                if self.fallen.remove(id) {
+                let was_gone = self.fallen.remove(id);
+                if was_gone {
                     ground.say(Said::Compare(*id));
                 }
             }
