@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use truca_core::Time;
-use truca_core::directory::record::{Account, AccountBody, Key, Record};
+use truca_core::directory::record::{AccountBody, Key, Proven, Record};
 use truca_core::directory::{Merged, Refused};
 use truca_core::gossip;
 use truca_core::id::NodeId;
@@ -44,6 +44,18 @@ impl Ground {
             Some(from) => self.directory.merge_lazily(encoded, from),
             None => self.directory.merge(encoded),
         };
+        self.learnt(now, merged, encoded)
+    }
+
+    /// The same for one whose signature was made or checked here: it is not checked again. Whether it was news.
+    pub(super) fn learn_proven(&mut self, now: Time, proven: impl Into<Proven<Record>>) -> bool {
+        let proven = proven.into();
+        let merged = self.directory.merge_proven(&proven);
+        self.learnt(now, merged, &proven.encode()) != Learnt::Nothing
+    }
+
+    /// What follows from a record that was merged or refused.
+    fn learnt(&mut self, now: Time, merged: Result<Merged, Refused>, encoded: &[u8]) -> Learnt {
         match merged {
             Ok(Merged::Unchecked(key)) => {
                 self.summarize(now);
@@ -113,9 +125,8 @@ impl Ground {
 
     /// Signs and publishes an account of this home. Whether the directory took it.
     pub(super) fn publish_account(&mut self, now: Time, body: AccountBody) -> bool {
-        let signature = Bytes(self.keys.sign(&Account::to_sign(&body)));
-        let encoded = Record::Account(Account { body, signature }).encode();
-        self.learn(now, &encoded)
+        let account = Proven::sign(body, |message| Bytes(self.keys.sign(message)));
+        self.learn_proven(now, account)
     }
 
     /// The counter of what is known of an account, deleted or not.

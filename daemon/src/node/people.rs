@@ -1,7 +1,7 @@
 //! Accounts and attachments: signing in, display names.
 
 use truca_core::Time;
-use truca_core::directory::record::{AccountBody, Attachment, Record, Status, verify};
+use truca_core::directory::record::{AccountBody, Attachment, Proven, Status, verify};
 use truca_core::id::DeviceId;
 use truca_core::name::{Address, Display, Name};
 use truca_core::signal::call::SessionId;
@@ -78,11 +78,11 @@ pub(super) fn sign_in(
         status,
         signature,
     };
-    let here = attachment(counter, Status::Here, request.attachment.here);
-    let gone = attachment(counter + 1, Status::Gone, request.attachment.gone);
-    if here.verify().is_err() || gone.verify().is_err() {
+    let here = Proven::check(attachment(counter, Status::Here, request.attachment.here));
+    let gone = Proven::check(attachment(counter + 1, Status::Gone, request.attachment.gone));
+    let (Ok(here), Ok(gone)) = (here, gone) else {
         return Err(fail(Code::BadSignature, "the attachment does not verify"));
-    }
+    };
 
     if let Some(mut body) = known.clone().filter(|_| claimed) {
         body.devices = vec![device];
@@ -107,7 +107,7 @@ pub(super) fn sign_in(
         log::info!("a new account was made");
         log::debug!("the new account is {address}");
     }
-    Ok(Signed { own, display, created, here: Record::Attachment(here).encode(), gone })
+    Ok(Signed { own, display, created, here, gone })
 }
 
 /// What a session asks of its account.

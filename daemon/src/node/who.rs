@@ -1,6 +1,6 @@
 //! Who is here: the sessions of this node's pages, by number and by device.
 
-use truca_core::directory::record::Attachment;
+use truca_core::directory::record::{Attachment, Proven};
 use truca_core::id::DeviceId;
 use truca_core::name::{Address, Display};
 use truca_core::signal::call::SessionId;
@@ -25,10 +25,10 @@ pub(super) struct Signed {
     pub(super) own: Device,
     pub(super) display: Display,
     pub(super) created: bool,
-    /// The encoded attachment to publish now.
-    pub(super) here: Vec<u8>,
+    /// The attachment to publish now.
+    pub(super) here: Proven<Attachment>,
     /// The attachment to publish when the session ends.
-    pub(super) gone: Attachment,
+    pub(super) gone: Proven<Attachment>,
 }
 
 /// All of them; their number is bounded where somebody signs in (`people.rs`).

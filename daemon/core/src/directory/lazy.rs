@@ -208,7 +208,7 @@ impl Directory {
     }
 
     /// Whether a record may be kept without a check, and on whose word.
-    pub(super) fn on_word_of(&mut self, record: &Record, known: bool, from: Option<NodeId>) -> u8 {
+    pub(super) fn on_word_of(&mut self, record: &Record, known: bool, from: NodeId) -> u8 {
         let of_ours = match record {
             Record::Node(node) => node.id() == self.own,
             Record::Account(account) => account.body.home == self.own || account.body.is_deleted(),
@@ -216,6 +216,6 @@ impl Directory {
                 attachment.address.home == self.own || attachment.node == self.own
             }
         };
-        if known || of_ours { 0 } else { from.and_then(|from| self.source(from)).unwrap_or(0) }
+        if known || of_ours { 0 } else { self.source(from).unwrap_or(0) }
     }
 }

@@ -14,7 +14,7 @@ pub mod window;
 
 use std::collections::BTreeMap;
 
-use record::{Account, AccountBody, Attachment, BadRecord, Key, Node, Record, Status, Verify};
+use record::{Account, AccountBody, Attachment, BadRecord, Key, Node, Proven, Record, Status, Verify};
 use serde::Serialize;
 
 use crate::id::{DeviceId, NodeId};
@@ -126,6 +126,17 @@ struct Entry<T> {
     source: u8,
 }
 
+/// Why a record may be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// Its signature must be checked now.
+    Nobody,
+    /// A neighbour's, until it is checked.
+    Of(NodeId),
+    /// It is checked, or signed here.
+    Proven,
+}
+
 /// The directory.
 #[derive(Debug)]
 pub struct Directory {
@@ -176,9 +187,27 @@ impl Directory {
         self.merge_from(encoded, None)
     }
 
+    /// Merges a record whose signature this node has made or checked itself. All else is looked at as ever, and an
+    /// account must be of this home, since no other key is ours.
+    ///
+    /// # Errors
+    /// As [`Self::merge`].
+    pub fn merge_proven(&mut self, proven: &Proven<Record>) -> Result<Merged, Refused> {
+        let ours = !matches!(&**proven, Record::Account(account) if account.body.home != self.own);
+        let word = if ours { Word::Proven } else { Word::Nobody };
+        let result = self.admit(Record::clone(proven), word);
+        self.note(result)
+    }
+
     fn merge_from(&mut self, encoded: &[u8], from: Option<NodeId>) -> Result<Merged, Refused> {
+        let word = from.map_or(Word::Nobody, Word::Of);
         let result =
-            Record::decode(encoded).map_err(Refused::from).and_then(|record| self.admit(record, from));
+            Record::decode(encoded).map_err(Refused::from).and_then(|record| self.admit(record, word));
+        self.note(result)
+    }
+
+    /// Counts what became of a record.
+    fn note(&mut self, result: Result<Merged, Refused>) -> Result<Merged, Refused> {
         match result {
             Ok(Merged::New(_) | Merged::Unchecked(_)) => {
                 self.counters.merged = self.counters.merged.wrapping_add(1);
@@ -200,7 +229,7 @@ impl Directory {
     }
 
     /// Cheap checks first: age and bounds, then who may say so, and the signature (17 ms on a router) last.
-    fn admit(&mut self, record: Record, from: Option<NodeId>) -> Result<Merged, Refused> {
+    fn admit(&mut self, record: Record, by: Word) -> Result<Merged, Refused> {
         let key = record.key();
         let hash = key.hash();
         let version = record.version();
@@ -217,13 +246,17 @@ impl Directory {
             }
         }
         let known = stamp.is_some();
-        let word = self.on_word_of(&record, known, from);
+        let word = match by {
+            Word::Of(from) => self.on_word_of(&record, known, from),
+            Word::Proven | Word::Nobody => 0,
+        };
+        let check = word == 0 && by != Word::Proven;
         match record {
             Record::Node(record) => {
                 if !known && self.nodes.len() >= self.limits.nodes && !self.make_room(&key) {
                     return Err(Refused::Full);
                 }
-                if word == 0 {
+                if check {
                     self.count_check();
                     record.verify(self.verify)?;
                 }
@@ -255,9 +288,11 @@ impl Directory {
                     return Err(Refused::Full);
                 }
                 let home = self.nodes.get(&record.body.home).ok_or(Refused::Orphan)?.record.body.point;
-                if word == 0 {
+                if check {
                     self.count_check();
                     record.verify(&home, self.verify)?;
+                }
+                if word == 0 {
                     self.forget_other_devices(&address, &record.body.devices);
                 }
                 let home = address.home;
@@ -281,7 +316,7 @@ impl Directory {
                     let account = Key::Account(record.address.clone());
                     return Err(if self.check(&account) { Refused::Device } else { Refused::Orphan });
                 }
-                if word == 0 {
+                if check {
                     self.count_check();
                     record.verify_by(self.verify)?;
                 }

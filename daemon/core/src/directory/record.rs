@@ -6,6 +6,7 @@
 //! nothing can ride along unsigned.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 
 use ring::{digest, signature};
 use serde::{Deserialize, Serialize};
@@ -315,6 +316,50 @@ impl Record {
     /// A hash of all its content: tells two records with one counter apart, the same way everywhere.
     pub fn version(&self) -> u64 {
         sha_64(&[&self.encode()])
+    }
+}
+
+/// A record whose signature this node has just checked or made: whoever takes it need not check it again, which
+/// costs a router 17 ms. There is no other way to come by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven<T>(T);
+
+impl Proven<Attachment> {
+    /// Checks an attachment.
+    ///
+    /// # Errors
+    /// [`BadRecord::Signature`]
+    pub fn check(attachment: Attachment) -> Result<Self, BadRecord> {
+        attachment.verify()?;
+        Ok(Self(attachment))
+    }
+}
+
+impl Proven<Account> {
+    /// Signs an account. `sign` is of the home's key, so only a home can have this.
+    pub fn sign(body: AccountBody, sign: impl FnOnce(&[u8]) -> Signature) -> Self {
+        let signature = sign(&Account::to_sign(&body));
+        Self(Account { body, signature })
+    }
+}
+
+impl<T> Deref for Proven<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl From<Proven<Attachment>> for Proven<Record> {
+    fn from(Proven(attachment): Proven<Attachment>) -> Self {
+        Self(Record::Attachment(attachment))
+    }
+}
+
+impl From<Proven<Account>> for Proven<Record> {
+    fn from(Proven(account): Proven<Account>) -> Self {
+        Self(Record::Account(account))
     }
 }
 

@@ -447,3 +447,50 @@ proptest! {
 }
 
 mod lazy;
+
+/// An account, signed as its home would.
+fn signed(home: &Signer, by: &Signer) -> record::Proven<Record> {
+    let body = AccountBody {
+        home: home.id(),
+        name: "nuria".parse().unwrap(),
+        display: "Núria".parse().unwrap(),
+        devices: vec![],
+        counter: 1,
+        flags: 0,
+    };
+    record::Proven::<Account>::sign(body, |message| by.sign(message)).into()
+}
+
+#[test]
+fn what_is_signed_or_checked_here_is_not_checked_again() {
+    let (home, device) = (Signer::new(), Signer::new());
+    let mut directory = Directory::new(home.id(), Limits::default());
+    directory.merge(&home.node(1, 1)).unwrap();
+    directory.merge(&home.account("pep", &[&device], 1)).unwrap();
+    let checked = directory.counters().checked;
+    assert!(matches!(directory.merge_proven(&signed(&home, &home)), Ok(Merged::New(_))));
+    let encoded = device.attachment(&home.address("pep"), home.id(), 1, 1, Status::Here);
+    let Ok(Record::Attachment(here)) = Record::decode(&encoded) else { panic!("an attachment") };
+    let here = record::Proven::<Attachment>::check(here).unwrap();
+    assert!(matches!(directory.merge_proven(&here.into()), Ok(Merged::New(_))));
+    assert_eq!(directory.counters().checked, checked);
+    assert_eq!(directory.unchecked(), 0);
+}
+
+#[test]
+fn an_account_of_another_home_is_checked_whoever_claims_to_have_signed_it() {
+    let (own, home) = (Signer::new(), Signer::new());
+    let mut directory = Directory::new(own.id(), Limits::default());
+    directory.merge(&home.node(1, 1)).unwrap();
+    assert_eq!(directory.merge_proven(&signed(&home, &own)), Err(Refused::Signature));
+    assert!(matches!(directory.merge_proven(&signed(&home, &home)), Ok(Merged::New(_))));
+}
+
+#[test]
+fn an_attachment_that_another_key_signed_is_never_proven() {
+    let (home, device, other) = (Signer::new(), Signer::new(), Signer::new());
+    let encoded = device.attachment(&home.address("pep"), home.id(), 1, 1, Status::Here);
+    let Ok(Record::Attachment(mut here)) = Record::decode(&encoded) else { panic!("an attachment") };
+    here.point = other.point();
+    assert!(record::Proven::<Attachment>::check(here).is_err());
+}

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use truca_core::Time;
-use truca_core::directory::record::{Attachment, Record};
+use truca_core::directory::record::{Attachment, Proven};
 use truca_core::directory::window::Window;
 use truca_core::signal::call::SessionId;
 use truca_core::signal::session::{Admission, GRACE, GRACE_LEFT, MAX_UNCONFIRMED_OF_ALL, Session};
@@ -43,7 +43,7 @@ struct Page {
 #[derive(Debug)]
 struct Attached {
     own: Device,
-    gone: Attachment,
+    gone: Proven<Attachment>,
     reliable: Session,
     token: Token,
     page: Option<PageId>,
@@ -232,7 +232,7 @@ impl Pages {
         let Some(attached) = self.remove_session(ground, session) else { return };
         ground.happened(Happened::Over(session));
         if publish {
-            ground.learn(now, &Record::Attachment(attached.gone).encode());
+            ground.learn_proven(now, attached.gone);
         }
     }
 

@@ -71,7 +71,7 @@ impl Pages {
         if let Some(open) = self.open.get_mut(&page) {
             open.session = Some(session);
         }
-        ground.learn(now, &signed.here);
+        ground.learn_proven(now, signed.here);
         ground.windows_soon(now);
         Notice::SignedIn {
             id,
