@@ -1,5 +1,6 @@
-//! Embeds the page: every file under `web/dist` as gzip, with its type and ETag, into a table that
-//! `src/page/assets.rs` includes. The same input gives the same bytes: no time, no file order.
+//! Embeds the page: every file under `web/dist` as Brotli (RFC 7932), with its type and ETag, into a table that
+//! `src/page/assets.rs` includes. The same input gives the same bytes: no time, no file order. The page's build
+//! compresses (`web/compress.mjs`); a file that it left as it is goes in stored, which costs space and nothing else.
 //!
 //! With `TRUCA_NO_PAGE=1` a page that says so is embedded, for `cargo check` on a machine without Node.js.
 
@@ -8,7 +9,6 @@ use std::{
     env,
     fmt::Write as _,
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -22,7 +22,7 @@ fn main() {
     let mut files = BTreeMap::new();
     if env::var_os("TRUCA_NO_PAGE").is_some_and(|value| value == "1") {
         println!("cargo:warning=TRUCA_NO_PAGE=1: this trucad has no page");
-        files.insert("/".to_owned(), PLACEHOLDER.as_bytes().to_vec());
+        files.insert("/".to_owned(), stored(PLACEHOLDER.as_bytes()));
     } else if dist.join("index.html").is_file() {
         collect(dist, "", &mut files);
     } else {
@@ -42,30 +42,45 @@ fn collect(directory: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>
         println!("cargo:rerun-if-changed={}", entry.path().display());
         if entry.path().is_dir() {
             collect(&entry.path(), &path, files);
-        } else if !name.ends_with(".map") && !name.starts_with('.') {
+        } else if !name.ends_with(".map") && !name.ends_with(".br") && !name.starts_with('.') {
             let path = if path == "/index.html" { "/".to_owned() } else { path };
-            files.insert(path, fs::read(entry.path()).expect("dist is readable"));
+            let packed = fs::read(entry.path().with_file_name(format!("{name}.br"))).unwrap_or_else(|_| {
+                println!("cargo:warning={name} is not compressed: \"npm run build\" in daemon/web does it");
+                stored(&fs::read(entry.path()).expect("dist is readable"))
+            });
+            files.insert(path, packed);
         }
     }
+}
+
+/// Brotli that compresses nothing (RFC 7932 section 9.2): a window of 64 KiB, meta-blocks that are marked as
+/// uncompressed, and an empty last one.
+fn stored(content: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for (number, block) in content.chunks(1 << 16).enumerate() {
+        // ISLAST 0, MNIBBLES 0 (four), MLEN - 1, ISUNCOMPRESSED 1; before the first of them the window, one bit
+        let (header, bits) = ((block.len() as u32 - 1) << 3 | 1 << 19, 20);
+        let (header, bits) = if number == 0 { (header << 1, bits + 1) } else { (header, bits) };
+        packed.extend_from_slice(&header.to_le_bytes()[..(bits + 7) / 8]);
+        packed.extend_from_slice(block);
+    }
+    if content.is_empty() { vec![6] } else { packed.into_iter().chain([3]).collect() }
 }
 
 /// Rust source of the table, in the order of the paths, which `find` relies on.
 fn table(files: &BTreeMap<String, Vec<u8>>, out: &Path) -> String {
     let mut source = "/// Sorted by path.\npub static ASSETS: &[Asset] = &[\n".to_owned();
     for (number, (path, content)) in files.iter().enumerate() {
-        let mut encoder = flate2::GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::best());
-        encoder.write_all(content).expect("writing to memory");
-        let gzip = encoder.finish().expect("writing to memory");
-        let digest = ring::digest::digest(&ring::digest::SHA256, &gzip);
+        let digest = ring::digest::digest(&ring::digest::SHA256, content);
         let etag = digest.as_ref()[..8].iter().fold(String::new(), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        fs::write(out.join(format!("{number}.gz")), gzip).expect("OUT_DIR is writable");
+        fs::write(out.join(format!("{number}.br")), content).expect("OUT_DIR is writable");
         let _ = writeln!(
             source,
             "    Asset {{ path: {path:?}, content_type: {:?}, etag: {etag:?}, immutable: {}, \
-             gzip: include_bytes!(\"{number}.gz\") }},",
+             brotli: include_bytes!(\"{number}.br\") }},",
             content_type(path),
             path.starts_with("/assets/"),
         );

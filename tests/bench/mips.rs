@@ -119,7 +119,7 @@ async fn connect(node: &Daemon) -> Result<TlsStream<TcpStream>> {
 async fn load(stream: &mut TlsStream<TcpStream>, node: &Daemon) -> Result {
     for asset in ASSETS {
         let request =
-            format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept-Encoding: gzip\r\n\r\n", asset.path, node.page());
+            format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept-Encoding: br\r\n\r\n", asset.path, node.page());
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         let end = loop {
@@ -134,7 +134,7 @@ async fn load(stream: &mut TlsStream<TcpStream>, node: &Daemon) -> Result {
         if !head.starts_with("HTTP/1.1 200 ") {
             return Err(format!("{}: {}", asset.path, head.lines().next().unwrap_or_default()).into());
         }
-        let missing = (end + asset.gzip.len()).saturating_sub(bytes.len());
+        let missing = (end + asset.brotli.len()).saturating_sub(bytes.len());
         stream.read_exact(&mut vec![0; missing]).await?;
     }
     Ok(())

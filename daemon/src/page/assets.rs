@@ -9,12 +9,12 @@ pub struct Asset {
     pub path: &'static str,
     /// Its media type.
     pub content_type: &'static str,
-    /// First 16 hex digits of SHA-256 of `gzip`.
+    /// First 16 hex digits of SHA-256 of `brotli`.
     pub etag: &'static str,
     /// Its name changes with its content.
     pub immutable: bool,
-    /// The file, as gzip.
-    pub gzip: &'static [u8],
+    /// The file, as Brotli (RFC 7932), which every browser that has WebRTC reads over HTTPS and on loopback.
+    pub brotli: &'static [u8],
 }
 
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));

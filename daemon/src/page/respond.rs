@@ -64,10 +64,10 @@ impl Response {
         accept_encoding: Option<&str>,
         if_none_match: Option<&str>,
     ) -> Self {
-        if !accept_encoding.is_none_or(accepts_gzip) {
+        if !accept_encoding.is_none_or(accepts_brotli) {
             return Self::words(
                 406,
-                "This router keeps its page compressed, and your program does not say that it reads gzip \
+                "This router keeps its page compressed, and your program does not say that it reads br \
                  (curl: add --compressed).",
             );
         }
@@ -77,8 +77,8 @@ impl Response {
         if if_none_match.is_some_and(|tags| names_tag(tags, asset.etag)) {
             return Self { status: 304, content_type: "", headers, body: Cow::Borrowed(&[]) };
         }
-        let headers = headers + "Content-Encoding: gzip\r\n";
-        Self { status: 200, content_type: asset.content_type, headers, body: Cow::Borrowed(asset.gzip) }
+        let headers = headers + "Content-Encoding: br\r\n";
+        Self { status: 200, content_type: asset.content_type, headers, body: Cow::Borrowed(asset.brotli) }
     }
 
     /// Status line and headers, with the empty line.
@@ -123,15 +123,15 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-/// RFC 9110 section 12.5.3: `gzip` or `*`, unless its weight is 0. The name is more telling than the star.
-fn accepts_gzip(value: &str) -> bool {
+/// RFC 9110 section 12.5.3: `br` or `*`, unless its weight is 0. The name is more telling than the star.
+fn accepts_brotli(value: &str) -> bool {
     let mut star = false;
     for part in value.split(',') {
         let mut pieces = part.split(';');
         let name = pieces.next().unwrap_or_default().trim();
         let refused =
             pieces.filter_map(|piece| piece.trim().strip_prefix("q=")).any(|q| thousandths(q) == Some(0));
-        if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
+        if name.eq_ignore_ascii_case("br") {
             return !refused;
         }
         star |= name == "*" && !refused;
@@ -166,19 +166,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gzip_is_accepted_by_name_or_by_star() {
+    fn brotli_is_accepted_by_name_or_by_star() {
         for (value, accepted) in [
             ("gzip, deflate, br", true),
-            ("br, *", true),
-            ("GZIP;q=0.5", true),
-            ("gzip;q=0, *", false),
-            ("gzip; q=0.000", false),
-            ("gzip;q=0.001", true),
+            ("gzip, *", true),
+            ("BR;q=0.5", true),
+            ("br;q=0, *", false),
+            ("br; q=0.000", false),
+            ("br;q=0.001", true),
             ("*;q=0", false),
+            ("gzip, deflate", false),
             ("identity", false),
             ("", false),
         ] {
-            assert_eq!(accepts_gzip(value), accepted, "{value}");
+            assert_eq!(accepts_brotli(value), accepted, "{value}");
         }
     }
 
