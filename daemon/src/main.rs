@@ -49,7 +49,7 @@ fn load(overrides: &Overrides) -> Result<Config, ExitCode> {
 
 fn ask(run_dir: &Path, command: &str, arguments: &Map<String, Value>, json: bool) -> ExitCode {
     match ctl::ask(run_dir, command, arguments) {
-        Ok(answer) if json => say(&format!("{answer}\n")),
+        Ok(answer) if json => say(&(ctl::line(&answer) + "\n")),
         Ok(answer) => say(&ctl::print(command, &answer)),
         Err(error) => fail(&error, 1),
     }

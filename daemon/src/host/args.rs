@@ -93,9 +93,11 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Error> {
             },
             Arg::Value(word) if ctl && command.is_none() => command = Some(ctl_command(&text(word)?)?),
             Arg::Value(word) if ctl && arguments.is_none() => {
-                let read = serde_json::from_str(&text(word)?);
-                let wrong = |_| Error("the arguments of a command are a JSON object: {\"limit\":10}".into());
-                arguments = Some(read.map_err(wrong)?);
+                let Ok(Value::Object(read)) = serde_json::from_str(&text(word)?) else {
+                    let wrong = "the arguments of a command are a JSON object: {\"limit\":10}";
+                    return Err(Error(wrong.into()));
+                };
+                arguments = Some(read);
             }
             Arg::Value(word) if !ctl && word == "ctl" => ctl = true,
             other => return Err(other.unexpected().into()),

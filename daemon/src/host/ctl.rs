@@ -164,7 +164,7 @@ async fn converse(mut stream: UnixStream, events: mpsc::Sender<Event>) -> io::Re
         Ok((method, arguments)) => ask_node(&events, method, arguments).await,
         Err(refusal) => refusal,
     };
-    let mut text = answer.to_string();
+    let mut text = line(&answer);
     text.push('\n');
     stream.write_all(text.as_bytes()).await?;
     stream.shutdown().await
@@ -193,7 +193,8 @@ async fn read_question(stream: &mut UnixStream) -> io::Result<Result<(String, Ma
 }
 
 fn parse(line: &[u8]) -> Option<(String, Map<String, Value>)> {
-    let mut question: Map<String, Value> = serde_json::from_slice(line).ok()?;
+    let mut question: Value = serde_json::from_str(str::from_utf8(line).ok()?).ok()?;
+    let question = question.as_object_mut()?;
     let command = question.get("command")?.as_str()?.to_owned();
     match question.remove("arguments") {
         None => Some((command, Map::new())),
@@ -209,6 +210,11 @@ async fn ask_node(events: &mpsc::Sender<Event>, method: String, arguments: Map<S
         Err(_) => Err(Refusal::Stopping),
     };
     answered.unwrap_or_else(|why| refusal(why.code(), &why.to_string()))
+}
+
+/// JSON in one line. `Display` would be a second copy of serde_json's writer in the program.
+pub fn line(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 fn refusal(code: &str, message: &str) -> Value {
@@ -228,7 +234,8 @@ pub fn ask(run_dir: &Path, command: &str, arguments: &Map<String, Value>) -> Res
             });
         }
     };
-    let answer: Value = serde_json::from_slice(&bytes).map_err(|_| Error::BadAnswer)?;
+    let text = str::from_utf8(&bytes).map_err(|_| Error::BadAnswer)?;
+    let answer: Value = serde_json::from_str(text).map_err(|_| Error::BadAnswer)?;
     match answer["error"]["message"].as_str() {
         Some(message) => Err(Error::Refused(message.into())),
         None if answer.is_object() => Ok(answer),
@@ -241,7 +248,7 @@ fn exchange(path: &Path, command: &str, arguments: &Map<String, Value>) -> io::R
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let question = json!({"command": command, "arguments": arguments});
-    stream.write_all(format!("{question}\n").as_bytes())?;
+    stream.write_all((line(&question) + "\n").as_bytes())?;
     let mut bytes = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut bytes)?;
     Ok(bytes)

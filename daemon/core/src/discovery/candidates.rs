@@ -346,7 +346,7 @@ impl Candidates {
         }
         let manners = if claim.told { &TOLD } else { &ROUTER };
         let most = if soon { manners.first } else { manners.later };
-        let due = now + most.mul_f32(self.part());
+        let due = now + part(&mut self.random, most);
         let entry = Entry { claims: vec![claim], failures: 0, reached: false, due };
         self.entries.insert(address, entry);
     }
@@ -376,16 +376,17 @@ impl Candidates {
             || self.own.iter().any(own)
             || self.avoided.iter().any(|(network, length)| contains(*network, *length, ip))
     }
+}
 
-    /// A random part of one.
-    fn part(&mut self) -> f32 {
-        f32::from((self.random.next_u32() >> 16) as u16) / 65_536.0
-    }
+/// A random part of a time. Whole numbers do: floating point would be the only one in the daemon, and on a router a
+/// library.
+fn part(random: &mut SmallRng, of: Duration) -> Duration {
+    of * (random.next_u32() >> 16) / 65_536
 }
 
 /// Three to five quarters of a pause.
 fn jittered(random: &mut SmallRng, pause: Duration) -> Duration {
-    pause * 3 / 4 + pause.mul_f32(f32::from((random.next_u32() >> 16) as u16) / 131_072.0)
+    pause * 3 / 4 + part(random, pause / 2)
 }
 
 /// Whether an address is in a network.

@@ -52,7 +52,9 @@ pub(super) fn walk(input: &[u8], most: usize, sink: &mut dyn Sink) -> Result<(),
     if input.len() > most {
         return Err(Bad::Long);
     }
-    let mut reader = serde_json::Deserializer::from_slice(input);
+    // as text, as everything else: serde_json's reader of bytes would be a second copy of its parser
+    let text = str::from_utf8(input).map_err(|_| Bad::Syntax)?;
+    let mut reader = serde_json::Deserializer::from_str(text);
     let walked = Walk { sink, way: &mut Vec::new() }.deserialize(&mut reader);
     walked.and_then(|()| reader.end()).map_err(|_| Bad::Syntax)
 }
@@ -82,6 +84,9 @@ fn walk_value(value: &Value, way: &mut Vec<String>, sink: &mut dyn Sink) {
     sink.value(way, scalar);
 }
 
+/// How serde_json hands out a number that it has left as it was written (its feature `arbitrary_precision`).
+const NUMBER: &str = "$serde_json::private::Number";
+
 struct Walk<'s> {
     sink: &'s mut dyn Sink,
     way: &'s mut Vec<String>,
@@ -110,6 +115,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            if key == NUMBER {
+                let number = map.next_value::<Cow<'_, str>>()?;
+                self.sink.value(self.way, number.parse().map_or(Scalar::Other, Scalar::Number));
+                return Ok(());
+            }
             self.way.push(key.into_owned());
             map.next_value_seed(self.again())?;
             self.way.pop();

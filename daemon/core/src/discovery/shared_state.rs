@@ -18,7 +18,8 @@ pub const TYPE: &str = "truca";
 /// What to insert: our own entry.
 pub fn entry(advert: &Advert) -> String {
     let at: Vec<String> = advert.addresses.iter().map(IpAddr::to_string).collect();
-    serde_json::json!({ advert.id.to_string(): { "v": VERSION, "port": advert.port, "at": at } }).to_string()
+    let own = serde_json::json!({ advert.id.to_string(): { "v": VERSION, "port": advert.port, "at": at } });
+    serde_json::to_string(&own).unwrap_or_default()
 }
 
 /// The arguments of the ubus method `get`.

@@ -188,7 +188,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Writes the members of a JSON object as libubox's `blobmsg_add_json_element` does: a number as `Int32` when
-/// it fits, else `Int64`, else `Double`.
+/// it fits, else `Int64`, else `Double`; nothing here has a fraction.
 pub fn write_json(out: &mut Vec<u8>, object: &Map<String, serde_json::Value>) {
     for (name, value) in object {
         put_json(out, name, value);
@@ -240,7 +240,7 @@ fn put_number(out: &mut Vec<u8>, name: &str, number: &Number) -> usize {
         },
         None => {
             let start = begin(out, kind::DOUBLE, name);
-            out.extend_from_slice(&number.as_f64().unwrap_or_default().to_be_bytes());
+            out.extend_from_slice(&(number.as_u64().unwrap_or_default() as f64).to_be_bytes());
             start
         }
     }
@@ -265,7 +265,8 @@ impl Value {
             Self::Int16(number) => number.into(),
             Self::Int8(number @ (0 | 1)) => (number == 1).into(),
             Self::Int8(number) => number.into(),
-            Self::Double(number) => number.into(),
+            // no method takes one: an empty list is refused where a number, a text or a truth value is wanted
+            Self::Double(_) => Json::Array(Vec::new()),
         }
     }
 }
