@@ -2,7 +2,8 @@
 # zig.sh -m ziglang ARGUMENT…: zig as cargo-zigbuild calls it, by Python. Programs for routers are linked a second
 # time, with what zig's `cc` does not pass on to its linker (docs/sizes.md, How programs for routers are built):
 #
-# - functions with the same code become one;
+# - functions with the same code become one, and so do constants with the same content, the functions' tables among
+#   them: nothing here asks where a constant lies;
 # - functions and data are laid out so that what is alike lies within gzip's window;
 # - tables for unwinding are left out: nothing here unwinds.
 #
@@ -25,5 +26,6 @@ read -ra words <<<"${line#ld.lld }"
 for word in "${words[@]}"; do
   case $word in /*) [ -e "$word" ] || exit 0 ;; esac
 done
-"$CROSS_PYTHON" -m ziglang ld.lld "${words[@]/--eh-frame-hdr/--no-eh-frame-hdr}" --icf=all --bp-compression-sort=both \
+"$CROSS_PYTHON" -m ziglang ld.lld "${words[@]/--eh-frame-hdr/--no-eh-frame-hdr}" --icf=all --ignore-data-address-equality \
+  --bp-compression-sort=both \
   "${BASH_SOURCE%/*}/sections.ld"
