@@ -9,6 +9,11 @@ use trucad::host::{
     ctl, fault, log,
 };
 
+/// Where libc is musl: with another, tools that watch its allocator keep it.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static MEMORY: trucad::host::memory::Memory = trucad::host::memory::Memory::new();
+
 fn main() -> ExitCode {
     fault::watch();
     match args::parse(std::env::args_os().skip(1)) {

@@ -233,3 +233,19 @@ fn who_is_taken_from_the_list_is_let_go_and_may_come_back() {
         assert_eq!(node.links.to(id(OTHER)), Some(link));
     }
 }
+
+#[test]
+fn a_sign_in_leaves_nothing_to_check_for_the_directory() {
+    let mut node = node();
+    drain(&mut node);
+    let before = node.directory().counters().checked;
+    let page = sign_in(&mut node, 0);
+    let (_, accounts, attachments) = node.directory().sizes();
+    assert_eq!((accounts, attachments), (1, 1), "the account is made, and she is here");
+    node.page_closed(Time::ZERO, page, true);
+    node.handle_timeout(Time::ZERO + Duration::from_secs(600));
+    let nuria: truca_core::name::Address = format!("nuria@{}", id(OWN)).parse().unwrap();
+    let device = DeviceId::of_point(&BenchKeys(2).point());
+    assert_eq!(node.directory().attachment(&nuria, device).map(|at| at.status), Some(Status::Gone));
+    assert_eq!(node.directory().counters().checked, before, "all was checked at the door or signed here");
+}
