@@ -449,7 +449,7 @@ proptest! {
 mod lazy;
 
 /// An account, signed as its home would.
-fn signed(home: &Signer, by: &Signer) -> record::Proven<Record> {
+fn signed(home: &Signer, by: &Signer) -> Proven<Record> {
     let body = AccountBody {
         home: home.id(),
         name: "nuria".parse().unwrap(),
@@ -458,7 +458,7 @@ fn signed(home: &Signer, by: &Signer) -> record::Proven<Record> {
         counter: 1,
         flags: 0,
     };
-    record::Proven::<Account>::sign(body, |message| by.sign(message)).into()
+    Proven::<Account>::sign(body, |message| by.sign(message)).into()
 }
 
 #[test]
@@ -471,7 +471,7 @@ fn what_is_signed_or_checked_here_is_not_checked_again() {
     assert!(matches!(directory.merge_proven(&signed(&home, &home)), Ok(Merged::New(_))));
     let encoded = device.attachment(&home.address("pep"), home.id(), 1, 1, Status::Here);
     let Ok(Record::Attachment(here)) = Record::decode(&encoded) else { panic!("an attachment") };
-    let here = record::Proven::<Attachment>::check(here).unwrap();
+    let here = Proven::<Attachment>::check(here).unwrap();
     assert!(matches!(directory.merge_proven(&here.into()), Ok(Merged::New(_))));
     assert_eq!(directory.counters().checked, checked);
     assert_eq!(directory.unchecked(), 0);
@@ -492,5 +492,5 @@ fn an_attachment_that_another_key_signed_is_never_proven() {
     let encoded = device.attachment(&home.address("pep"), home.id(), 1, 1, Status::Here);
     let Ok(Record::Attachment(mut here)) = Record::decode(&encoded) else { panic!("an attachment") };
     here.point = other.point();
-    assert!(record::Proven::<Attachment>::check(here).is_err());
+    assert!(Proven::<Attachment>::check(here).is_err());
 }
