@@ -246,6 +246,9 @@ fn a_sign_in_leaves_nothing_to_check_for_the_directory() {
     node.handle_timeout(Time::ZERO + Duration::from_secs(600));
     let nuria: truca_core::name::Address = format!("nuria@{}", id(OWN)).parse().unwrap();
     let device = DeviceId::of_point(&BenchKeys(2).point());
-    assert_eq!(node.directory().attachment(&nuria, device).map(|at| at.status), Some(Status::Gone));
+    assert_eq!(
+        node.directory().attachment(&nuria, device).map(|at| at.status),
+        Some(truca_core::directory::record::Status::Gone)
+    );
     assert_eq!(node.directory().counters().checked, before, "all was checked at the door or signed here");
 }
