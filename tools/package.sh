@@ -96,7 +96,7 @@ packer() {
     { [ "$(id -u)" = 0 ] && apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends "$2" >/dev/null 2>&1; } ||
     die "$1 is missing: it packs what goes on a router." "Debian: apt-get install $2"
 }
-# libdeflate makes the same gzip as gzip -9 does, 3.6 % smaller; zopfli, which is slow, another 0.9 %
+# libdeflate makes the same gzip as gzip -9 does, 3.6 % smaller; zopfli, which is slow, makes it a little smaller
 packer libdeflate-gzip libdeflate-tools
 packer zopfli zopfli
 
