@@ -5,6 +5,9 @@
 # every target, and ziglang with cargo-zigbuild is C compiler, libc and linker. docs/sizes.md has the reasons
 # for each flag, with figures.
 
+# shellcheck source=tools/apt.sh
+source tools/apt.sh
+
 # Pinned: another zig is another libc and another linker.
 ZIGLANG=0.17.1
 CARGO_ZIGBUILD=0.24.0
@@ -97,10 +100,8 @@ cross_install() {
   local what=$1
   shift
   if [ -e "$what" ] || command -v "$what" >/dev/null; then return; fi
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "cross: installing $*" >&2
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"; } >/dev/null 2>&1 || true
-  fi
+  echo "cross: $what is missing: installing $*" >&2
+  apt_install "$@" || true
   [ -e "$what" ] || command -v "$what" >/dev/null
 }
 

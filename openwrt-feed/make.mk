@@ -2,10 +2,10 @@
 
 .PHONY: ipk apk feed dist package-test
 
-ipk: ## Packages for opkg, of what `make cross` has built: TARGET=mips
+ipk: ## Packages for opkg, of what `make cross` has built: TARGET=mips, or TARGET="mips mipsel"
 	@tools/ipk.sh $(TARGET)
 
-apk: ## Packages for apk (OpenWrt 25.12), where apk-tools 3 is: TARGET=mips
+apk: ## Packages for apk (OpenWrt 25.12), where apk-tools 3 is: TARGET as for ipk
 	@tools/apk.sh $(TARGET)
 
 feed: ## What is in dist/ as a feed over HTTP; USIGN_KEY and APK_KEY sign it

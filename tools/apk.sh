@@ -1,5 +1,5 @@
 #!/bin/bash
-# apk.sh TARGET: packages for apk (OpenWrt 25.12), in dist/: truca of this target and luci-app-truca.
+# apk.sh TARGET…: packages for apk (OpenWrt 25.12), in dist/: truca of each target, and luci-app-truca.
 # The format (ADB) is written by apk-tools 3, which Debian does not have: `apk mkpkg` on PATH, or APK=FILE. An
 # OpenWrt SDK brings it as staging_dir/host/bin/apk. Without it no apk is made, and this says so and fails.
 set -euo pipefail
@@ -9,21 +9,26 @@ cd "$(dirname "$0")/.."
 # shellcheck source=/dev/null
 [ ! -f cross/lib.sh ] || . cross/lib.sh
 
-[ $# = 1 ] || die "usage: tools/apk.sh TARGET"
+[ $# -gt 0 ] || die "which target? TARGET=mips, or several: TARGET=\"mips mipsel\"" "usage: tools/apk.sh TARGET…"
 apk=${APK:-apk}
 # apk-tools 2 has the same name and another format
 case $("$apk" --version 2>/dev/null) in
   "apk-tools 3."*) ;;
   *) die "no apk was made: this needs apk-tools 3, which is not on this machine." \
-    "Take staging_dir/host/bin/apk of an OpenWrt SDK (25.12 or newer), and name it: APK=FILE make apk TARGET=$1" \
-    "Packages for opkg need nothing of the kind: make ipk TARGET=$1" ;;
+    "Take staging_dir/host/bin/apk of an OpenWrt SDK (25.12 or newer), and name it: APK=FILE make apk TARGET=\"$*\"" \
+    "Packages for opkg need nothing of the kind: make ipk TARGET=\"$*\"" ;;
 esac
 [ "$(id -u)" = 0 ] || command -v fakeroot >/dev/null || die "owners in an apk are those of the files: be root, or install fakeroot."
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(fakeroot)
 
-target=$(target_of "$1")
-arch=$(arch_of "$target")
+targets=()
+# none of them is packed before all are known and built
+for word; do
+  target=$(target_of "$word")
+  program "$target" >/dev/null
+  targets+=("$target")
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -71,12 +76,16 @@ make_apk() {
   echo "apk: $8, $(stat -c %s "$8") bytes"
 }
 
-mkdir -p "$dist/$arch"
-mkdir "$work/truca" "$work/luci"
-stage_truca "$work/truca" "$(program "$target")"
-# apk has no architecture in a file's name
-make_apk truca "$arch" "$work/truca" "$(block description | tr '\n' ' ' | sed 's/ $//')" "" \
-  "$feed/postinst" "$feed/prerm" "$dist/$arch/truca-$(full_version).apk"
+for target in "${targets[@]}"; do
+  arch=$(arch_of "$target")
+  rm -rf "$work/truca"
+  mkdir -p "$work/truca" "$dist/$arch"
+  stage_truca "$work/truca" "$(program "$target")"
+  # apk has no architecture in a file's name
+  make_apk truca "$arch" "$work/truca" "$(block description | tr '\n' ' ' | sed 's/ $//')" "" \
+    "$feed/postinst" "$feed/prerm" "$dist/$arch/truca-$(full_version).apk"
+done
+mkdir "$work/luci"
 if [ -d "$luci/htdocs" ]; then
   stage_luci "$work/luci"
   make_apk luci-app-truca noarch "$work/luci" "$luci_description" \

@@ -6,6 +6,8 @@
 # run fails: a proof that was not made must not look like one. SKIP_E2E=1 leaves it out, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=tools/apt.sh
+source tools/apt.sh
 
 if [ "${SKIP_E2E:-}" = 1 ]; then
   cat >&2 <<T
@@ -45,10 +47,10 @@ missing() {
 }
 
 packages=$(missing)
-if [ -n "$packages" ] && command -v apt-get >/dev/null; then
+if [ -n "$packages" ]; then
   echo "e2e: installing $(echo "$packages" | xargs)"
   # shellcheck disable=SC2086 # one word for each package
-  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $packages; } >/dev/null || true
+  apt_install $packages || true
   packages=$(missing)
 fi
 if [ -n "$packages" ]; then

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ipk.sh [--size-only] TARGET: packages for opkg, in dist/: truca of this target and luci-app-truca.
+# ipk.sh [--size-only] TARGET…: packages for opkg, in dist/: truca of each target, and luci-app-truca.
 # TARGET is one of cross/lib.sh's, or `native`. --size-only prints the bytes that truca's would have, and keeps
 # nothing.
 set -euo pipefail
@@ -11,9 +11,14 @@ cd "$(dirname "$0")/.."
 
 size_only=
 [ "${1:-}" != --size-only ] || { size_only=1; shift; }
-[ $# = 1 ] || die "usage: tools/ipk.sh [--size-only] TARGET"
-target=$(target_of "$1")
-arch=$(arch_of "$target")
+[ $# -gt 0 ] || die "which target? TARGET=mips, or several: TARGET=\"mips mipsel\"" "usage: tools/ipk.sh [--size-only] TARGET…"
+targets=()
+# none of them is packed before all are known and built
+for word; do
+  target=$(target_of "$word")
+  program "$target" >/dev/null
+  targets+=("$target")
+done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -55,10 +60,12 @@ ipk() {
   rm -r "$work/outer"
 }
 
+# truca TARGET FILE
 truca() {
   local root=$work/truca control=$work/truca-control
+  rm -rf "$root" "$control"
   mkdir "$root" "$control"
-  stage_truca "$root" "$(program "$target")"
+  stage_truca "$root" "$(program "$1")"
   block conffiles >"$control/conffiles"
   block description >"$control/description"
   cp "$feed/postinst" "$control/postinst-pkg"
@@ -68,7 +75,7 @@ truca() {
     field Section net
     field Require-User "$(value USERID)"
   } >"$control/fields"
-  ipk truca "$arch" "$root" "$control" "$1"
+  ipk truca "$(arch_of "$1")" "$root" "$control" "$2"
 }
 
 luci() {
@@ -86,15 +93,19 @@ luci() {
 }
 
 if [ "$size_only" ]; then
-  truca "$work/truca.ipk"
-  stat -c %s "$work/truca.ipk"
+  for target in "${targets[@]}"; do
+    truca "$target" "$work/truca.ipk"
+    stat -c %s "$work/truca.ipk"
+  done
   exit
 fi
 
 mkdir -p "$dist"
-file=$dist/truca_$(full_version)_$arch.ipk
-truca "$file"
-echo "ipk: $file, $(stat -c %s "$file") bytes"
+for target in "${targets[@]}"; do
+  file=$dist/truca_$(full_version)_$(arch_of "$target").ipk
+  truca "$target" "$file"
+  echo "ipk: $file, $(stat -c %s "$file") bytes"
+done
 if [ -d "$luci/htdocs" ]; then
   file=$dist/luci-app-truca_$(full_version)_all.ipk
   luci "$file"

@@ -2,6 +2,9 @@
 # need.sh rust|node|rough …: is what a target needs on this machine? If not, say what to do and fail. `rough` is
 # what some tests skip without: installed where apt can, said otherwise, and never a failure.
 set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+# shellcheck source=tools/apt.sh
+source tools/apt.sh
 
 failed=0
 missing() {
@@ -42,7 +45,7 @@ rough() {
   for tool in faketime:faketime ip:iproute2 avahi-daemon:avahi-daemon avahi-browse:avahi-utils dbus-daemon:dbus-daemon turnutils_uclient:coturn; do
     package=${tool#*:}
     command -v "${tool%:*}" >/dev/null && continue
-    if [ "$(id -u)" = 0 ] && { apt-get update -q && apt-get install -qy --no-install-recommends "$package"; } >/dev/null 2>&1; then
+    if apt_install "$package"; then
       # only its tools are wanted: its server would hold the port of ours
       [ "$package" != coturn ] || systemctl disable --now coturn >/dev/null 2>&1 || true
       continue

@@ -4,6 +4,9 @@
 # The same input gives the same bytes: one time for every file (the last commit's, or SOURCE_DATE_EPOCH), sorted
 # names, root as owner by number, gzip without name and time by one compressor. Values come from Cargo.toml and the feed's Makefile.
 
+# shellcheck source=tools/apt.sh
+. tools/apt.sh
+
 umask 022
 export LC_ALL=C TZ=UTC
 
@@ -92,8 +95,7 @@ settle() { find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +; }
 
 # packer COMMAND PACKAGE: a program that packs what goes on a router
 packer() {
-  command -v "$1" >/dev/null ||
-    { [ "$(id -u)" = 0 ] && apt-get -o DPkg::Lock::Timeout=300 install -qy --no-install-recommends "$2" >/dev/null 2>&1; } ||
+  command -v "$1" >/dev/null || apt_install "$2" ||
     die "$1 is missing: it packs what goes on a router." "Debian: apt-get install $2"
 }
 # libdeflate makes the same gzip as gzip -9 does, 3.6 % smaller; zopfli, which is slow, makes it a little smaller

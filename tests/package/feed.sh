@@ -5,6 +5,8 @@
 # TRUCAD=FILE packs another daemon than target/openwrt/trucad.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=tools/apt.sh
+. tools/apt.sh
 
 passed=0 failed=0
 # it SENTENCE COMMAND…: one test
@@ -24,7 +26,7 @@ skip() { echo "package: $1 ... skipped, $2"; }
 
 [ "$(id -u)" = 0 ] || { echo "package: this needs root, for a network of its own: sudo make package-test" >&2; exit 1; }
 for tool in busybox:busybox-static curl:curl signify-openbsd:signify-openbsd openssl:openssl ip:iproute2; do
-  command -v "${tool%:*}" >/dev/null || apt-get install -qy --no-install-recommends "${tool#*:}" >/dev/null 2>&1 ||
+  command -v "${tool%:*}" >/dev/null || apt_install "${tool#*:}" ||
     { echo "package: ${tool%:*} is missing (Debian: apt-get install ${tool#*:})" >&2; exit 1; }
 done
 export TRUCAD=${TRUCAD:-${CARGO_TARGET_DIR:-target}/openwrt/trucad}

@@ -10,6 +10,8 @@
 # shellcheck disable=SC2016 # what is in quotes is for another shell, or for grep
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# shellcheck source=tools/apt.sh
+. tools/apt.sh
 
 passed=0 failed=0
 ok() { passed=$((passed + 1)); echo "package: $1 ... ok"; }
@@ -24,7 +26,7 @@ skip() { echo "package: $1 ... skipped, $2"; }
 
 [ "$(id -u)" = 0 ] || { echo "package: this needs root, for chroot and mounts: sudo make package-test" >&2; exit 1; }
 for tool in busybox:busybox-static strace:strace setpriv:util-linux curl:curl nft:nftables ip:iproute2; do
-  command -v "${tool%:*}" >/dev/null || apt-get install -qy --no-install-recommends "${tool#*:}" >/dev/null 2>&1 ||
+  command -v "${tool%:*}" >/dev/null || apt_install "${tool#*:}" ||
     { echo "package: ${tool%:*} is missing (Debian: apt-get install ${tool#*:})" >&2; exit 1; }
 done
 

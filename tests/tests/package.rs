@@ -146,3 +146,116 @@ fn the_feed_has_the_version_of_the_workspace() {
     let wanted = format!("PKG_VERSION:={}", env!("CARGO_PKG_VERSION"));
     assert!(makefile.lines().any(|line| line == wanted), "no line {wanted}");
 }
+
+/// A folder of programs that stand in for this machine's, and a shell that finds them first.
+struct StandIns(std::path::PathBuf);
+
+impl StandIns {
+    fn new(name: &str, programs: &[(&str, &str)]) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = env::temp_dir().join(format!("truca-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        for (program, script) in programs {
+            fs::write(folder.join(program), format!("#!/bin/bash\n{script}\n")).unwrap();
+            fs::set_permissions(folder.join(program), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        Self(folder)
+    }
+
+    /// Runs a script of bash in the source tree: whether it ended well, and what it printed.
+    fn run(&self, script: &str) -> (bool, String) {
+        let path = format!("{}:{}", self.0.display(), env::var("PATH").unwrap());
+        let output = std::process::Command::new("bash")
+            .args(["-c", &format!("{script}\n")])
+            .current_dir(tree(""))
+            .env("PATH", path)
+            .env("HERE", &self.0)
+            .env("TRUCA_DIST", self.0.join("dist"))
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+}
+
+impl Drop for StandIns {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn one_command_packs_several_targets_or_none_when_one_is_not_there() {
+    let here = StandIns::new("targets", &[("libdeflate-gzip", "exec gzip -9n")]);
+    fs::write(here.0.join("trucad"), b"a program").unwrap();
+    let pack = |targets: &str| here.run(&format!("TRUCAD=$HERE/trucad make -s ipk TARGET='{targets}'"));
+    let (well, said) = pack("mips nosuch");
+    assert!(!well && said.contains("no target 'nosuch'") && !here.0.join("dist").exists(), "{said}");
+    let (well, said) = pack("mips mipsel");
+    assert!(well, "{said}");
+    let mut names: Vec<_> = fs::read_dir(here.0.join("dist"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let version = concat!(env!("CARGO_PKG_VERSION"), "-r1");
+    assert_eq!(
+        names,
+        ["luci-app-truca_VERSION_all.ipk", "truca_VERSION_mips_24kc.ipk", "truca_VERSION_mipsel_24kc.ipk"]
+            .map(|name| name.replace("VERSION", version))
+    );
+    let (well, said) = pack("");
+    assert!(!well && said.contains("which target?"), "{said}");
+    // apk's tool is a stand-in here: what it is asked to write is what counts
+    let apk = StandIns::new(
+        "apk-targets",
+        &[
+            (
+                "apk",
+                r#"case $1 in --version) echo "apk-tools 3.0.0" ;; *) while [ $# != 1 ]; do shift; done; : >"$1" ;; esac"#,
+            ),
+            ("fakeroot", r#"exec "$@""#),
+        ],
+    );
+    fs::write(apk.0.join("trucad"), b"a program").unwrap();
+    let (well, said) = apk.run("TRUCAD=$HERE/trucad make -s apk TARGET='mips mipsel'");
+    assert!(well, "{said}");
+    let made = ["mips_24kc", "mipsel_24kc"]
+        .map(|arch| apk.0.join("dist").join(arch).join(format!("truca-{version}.apk")).exists());
+    assert_eq!(made, [true; 2], "{said}");
+}
+
+/// Plays an apt that another one keeps waiting `LOCKED` times, and that cannot install what is called `missing`.
+const APT: &str = r#"
+case "$*" in *DPkg::Lock::Timeout=*) ;; *) echo "E: no patience"; exit 100 ;; esac
+tries=$(cat "$HERE/tries" 2>/dev/null || echo 0)
+echo $((tries + 1)) >"$HERE/tries"
+[ "$tries" -ge "${LOCKED:-0}" ] || { echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"; exit 100; }
+case "$*" in *install*missing) echo "Reading…"; echo "E: Unable to locate package missing"; echo "after"; exit 100 ;; esac
+"#;
+
+#[test]
+fn scripts_wait_for_another_apt_and_say_why_it_failed() {
+    let here = StandIns::new("apt", &[("apt-get", APT), ("id", "echo 0"), ("sleep", ":")]);
+    let (well, said) = here.run(". tools/apt.sh; LOCKED=3 apt_install there");
+    assert!(well && said.matches("waiting for another apt: E: Could not get lock").count() == 3, "{said}");
+    let (well, said) = here.run("rm $HERE/tries; . tools/apt.sh; APT_PATIENCE=0; LOCKED=9 apt_install there");
+    assert!(!well && said.contains("apt cannot install there: E: Could not get lock"), "{said}");
+    // through a script that installs: apt's own words stand before ours
+    let (well, said) = here.run(
+        "source cross/lib.sh; cross_install nosuchprogram missing || cross_die 'this machine cannot build'",
+    );
+    assert!(!well, "{said}");
+    let (apt, ours) = said.split_once("this machine cannot build").unwrap();
+    assert!(apt.contains("apt cannot install missing: E: Unable to locate package missing"), "{apt}");
+    assert_eq!(ours.trim(), "");
+}
+
+#[test]
+fn nothing_installs_past_the_script_that_waits() {
+    let (_, found) = StandIns::new("grep", &[]).run(
+        "git grep -nE '^[^#]*apt-get (-[^ ]+ )*(install|update) -' -- '*.sh' .ci Makefile '*.mk' ':!tools/apt.sh' || true",
+    );
+    assert_eq!(found, "");
+}
