@@ -134,8 +134,8 @@ pub enum Event {
     },
     /// What becomes of the packets of LANs on their ways into the mesh is another thing than before.
     Findings(Vec<truca_core::ice::masquerade::Finding>),
-    /// What was to be written to flash is there, or why it is not.
-    Saved(Option<String>),
+    /// What was to be written to flash is there, up to the state that was given out as this one; or why it is not.
+    Saved(u32, Option<String>),
     /// The owner asks, over the control socket or ubus.
     Ask {
         /// Which method of [`crate::node::admin::METHODS`].

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use trucad::host::{
     args::{self, Command},
     config::{Config, DEFAULT_FILE, Overrides},
-    ctl, fault, log,
+    ctl, fault, log, look,
 };
 
 /// Where libc is musl: with another, tools that watch its allocator keep it.
@@ -17,18 +17,15 @@ static MEMORY: trucad::host::memory::Memory = trucad::host::memory::Memory::new(
 fn main() -> ExitCode {
     fault::watch();
     match args::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Run(overrides)) => match load(&overrides) {
-            Ok(config) => {
-                log::start(config.log_level);
-                trucad::run::run(config, &overrides)
-            }
+        Ok(Command::Run(overrides)) => match load(&overrides, |warning| ::log::warn!("{warning}")) {
+            Ok(config) => trucad::run::run(config, &overrides),
             Err(code) => code,
         },
-        Ok(Command::Check(overrides)) => match load(&overrides) {
-            Ok(_) => say("ok\n"),
+        Ok(Command::Check(overrides)) => match load(&overrides, complain) {
+            Ok(config) => check(&config),
             Err(code) => code,
         },
-        Ok(Command::Ctl { overrides, json, command, arguments }) => match load(&overrides) {
+        Ok(Command::Ctl { overrides, json, command, arguments }) => match load(&overrides, complain) {
             Ok(config) => ask(&config.run_dir, &command, &arguments, json),
             Err(code) => code,
         },
@@ -39,17 +36,30 @@ fn main() -> ExitCode {
 }
 
 /// Reads the configuration and shows its warnings.
-fn load(overrides: &Overrides) -> Result<Config, ExitCode> {
+fn load(overrides: &Overrides, warn: fn(&dyn Display)) -> Result<Config, ExitCode> {
     let file = overrides.file.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
     match Config::load(overrides) {
         Ok((config, warnings)) => {
+            log::start(config.log_level, overrides.syslog.then_some(Path::new(log::SYSLOG)));
             for warning in warnings {
-                complain(&format_args!("{} {warning}", file.display()));
+                warn(&format_args!("{} {warning}", file.display()));
             }
             Ok(config)
         }
         Err(error) => Err(fail(&error, error.exit_code())),
     }
+}
+
+/// Says what the daemon's user cannot use of what the configuration names.
+fn check(config: &Config) -> ExitCode {
+    let faults = look::faults(config, look::User::of_daemon().as_ref());
+    if faults.is_empty() {
+        return say("ok\n");
+    }
+    for fault in faults {
+        complain(&fault);
+    }
+    ExitCode::from(look::EXIT_CODE)
 }
 
 fn ask(run_dir: &Path, command: &str, arguments: &Map<String, Value>, json: bool) -> ExitCode {

@@ -8,9 +8,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
+use rustls::sign::CertifiedKey;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -35,17 +37,20 @@ use crate::mesh::link::{self, Links};
 use crate::mesh::membership;
 use crate::mesh::reflexive::{Answers, Watch};
 use crate::mesh::sources::Sources;
-use crate::node::{Keys, Node, Output, news::News};
+use crate::node::{Keys, Node, Output, news::News, state::Saved};
 use crate::outbox::{Outbox, Waiting, Weigh};
 use crate::page::{place::Place, site::Site};
 use crate::task::spawn;
-use crate::tls::{Tls, certificate};
+use crate::tls::Tls;
 
 mod administer;
+mod certificate;
 mod ice;
 mod paths;
 mod plan;
 mod reload;
+
+use certificate::Shown;
 
 /// Members up to which each one that comes may change where pages are led to.
 const FEW: usize = 16;
@@ -56,6 +61,8 @@ const BATCH: usize = 64;
 /// Most bytes that wait to be written to all pages, and to all links: what a router of 64 MiB can spare.
 const MAX_PAGES_WAIT: usize = 8 * 1024 * 1024;
 const MAX_LINKS_WAIT: usize = 4 * 1024 * 1024;
+/// How long flash may take for what is being written at the end.
+const FLASH: Duration = Duration::from_secs(5);
 /// How long goodbyes may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -167,10 +174,26 @@ struct Running {
     overrides: Overrides,
     /// The addresses that are listened on.
     listening: Set<IpAddr>,
+    /// Those of them that have the plain page.
+    plain: Set<IpAddr>,
+    /// The node's own certificate.
+    own: Arc<CertifiedKey>,
+    writing: Writing,
     /// The host of the owner's certificate, which browsers may trust.
     trusted: Option<String>,
+    /// Until when the owner's certificate is good.
+    last_day: Option<u32>,
     /// What is wrong now: a stable word, and what the system says.
     troubles: Map<&'static str, String>,
+}
+
+/// The state's way to flash: one after the other, and of those that wait the newest.
+#[derive(Default)]
+struct Writing {
+    /// How many the node gave out; the newest of them is written or waits.
+    given: u32,
+    busy: bool,
+    next: Option<Saved>,
 }
 
 impl Running {
@@ -190,12 +213,14 @@ impl Running {
         }
         let identity = Identity::load_or_create(&config.state, &config.name)?;
         let (id, own) = (identity.id(), identity.certified_key());
-        let page = match &config.certificate {
-            Some((chain, key)) => certificate::load(chain, key)?,
-            None => own.clone(),
-        };
-        let fingerprint = certificate::fingerprint(page.end_entity_cert()?);
-        let tls = Rc::new(Tls::new(&own, &page)?);
+        let shown = Shown::choose(&config, &own);
+        if let Some(why) = &shown.instead {
+            let why = format!("the node's own certificate is shown: {why}");
+            log::warn!("{why}");
+            troubles.insert("certificate", why);
+        }
+        let fingerprint = shown.fingerprint();
+        let tls = Rc::new(Tls::new(&own, &shown.key)?);
         let site = Rc::new(Site::new(events.clone(), config.port, fingerprint.clone()));
         let link_wing = Rc::new(Links::new(events.clone(), tls.clone()));
         let ice = Ice::new(start, config.limits.stun_rate, u64::from_be_bytes(ice::random()));
@@ -213,10 +238,14 @@ impl Running {
             }
             None => None,
         };
-        let saved = store::load(&config.state);
+        let (saved, lost) = store::load(&config.state);
+        if let Some(lost) = lost {
+            troubles.insert("state_set_aside", lost);
+        }
         let answers = Answers::new(ice.clone(), config.limits.stun_rate, u64::from_be_bytes(ice::random()));
         let watch = Watch::start(start, events.clone());
-        let trusted = plan::trusted_host(&config, &page);
+        let last_day = certificate::last_day(&config, &shown.key);
+        let trusted = shown.trusted;
         let node = Node::new(Time::ZERO, Box::new(identity), plan::node(&config, trusted.clone())?, saved);
         let bus = Bus::start(overrides.ubus.clone(), events.clone());
         let mut running = Self {
@@ -242,8 +271,12 @@ impl Running {
             bus,
             overrides: overrides.clone(),
             listening: Set::new(),
+            plain: Set::new(),
             troubles,
+            own,
+            writing: Writing::default(),
             trusted,
+            last_day,
             config,
         };
         running.listen()?;
@@ -253,6 +286,34 @@ impl Running {
         running.place_pages();
         running.carry_out();
         Ok(running)
+    }
+
+    /// The plain page is only the way to the other: a port that something else has costs it, and nothing more.
+    fn open_plain_doors(&mut self) -> Result<(), Box<dyn Error>> {
+        let (http_port, loopback) =
+            (self.config.http_port, self.config.listen.iter().all(IpAddr::is_loopback));
+        let mut taken = Vec::new();
+        for ip in self.listening.iter().filter(|_| http_port != 0) {
+            if self.plain.contains(ip) {
+                continue;
+            }
+            match listen::bind(SocketAddr::new(*ip, http_port)) {
+                Ok(door) => {
+                    spawn(listen::plain(door, loopback, self.doors.clone()));
+                    self.plain.insert(*ip);
+                }
+                // a kernel without IPv6, or an address that is gone: the other door says so
+                Err(error) if error.1.kind() != io::ErrorKind::AddrInUse => {}
+                Err(error) => taken.push(error.to_string()),
+            }
+        }
+        let why = (!taken.is_empty()).then(|| taken.join("; "));
+        // there it is the page itself
+        if let Some(why) = why.clone().filter(|_| loopback) {
+            return Err(why.into());
+        }
+        self.trouble("no_http", why);
+        Ok(())
     }
 
     /// Listens on every address that there is now. One that no interface has yet is tried again by
@@ -280,24 +341,16 @@ impl Running {
             missing.push(error.to_string());
         }
         self.trouble("not_listening", (!missing.is_empty()).then(|| missing.join("; ")));
-        Ok(())
+        self.open_plain_doors()
     }
 
     fn open_doors(&mut self, ip: IpAddr) -> Result<(), listen::BindError> {
-        let (port, http_port) = (self.config.port, self.config.http_port);
+        let port = self.config.port;
         let door = listen::bind(SocketAddr::new(ip, port))?;
-        let plain = match http_port {
-            0 => None,
-            _ => Some(listen::bind(SocketAddr::new(ip, http_port))?),
-        };
         let address = SocketAddr::new(ip, port);
         let bound = self.sockets.bind(address, self.events.clone());
         bound.map_err(|error| listen::BindError(address, error))?;
-        let loopback = self.config.listen.iter().all(IpAddr::is_loopback);
         spawn(listen::tls(door, self.doors.clone()));
-        if let Some(plain) = plain {
-            spawn(listen::plain(plain, loopback, self.doors.clone()));
-        }
         self.listening.insert(ip);
         Ok(())
     }
@@ -358,11 +411,16 @@ impl Running {
             Some(Event::Candidate { address, .. }) if is_member_at(node, address) => {}
             Some(Event::Candidate { address, id, source }) => node.candidate(now, address, id, source),
             Some(Event::Findings(findings)) => self.on_findings(findings),
-            Some(Event::Saved(failed)) => {
-                if failed.is_some() {
-                    node.save_failed(now);
+            Some(Event::Saved(number, failed)) => {
+                match failed {
+                    None => node.saved(number),
+                    Some(_) => node.save_failed(now),
                 }
                 self.trouble("state_not_saved", failed);
+                self.writing.busy = false;
+                if let Some(next) = self.writing.next.take() {
+                    self.write(next);
+                }
             }
             Some(Event::Ask { method, arguments, reply }) => {
                 // who asked and left does not need an answer
@@ -400,21 +458,32 @@ impl Running {
                     self.serve_turn();
                 }
                 Output::Save(saved) => {
-                    let (state, events) = (self.config.state.clone(), self.events.clone());
-                    spawn(async move {
-                        let at = state.clone();
-                        let written = task::spawn_blocking(move || store::save(&at, &saved)).await;
-                        let failed = match written {
-                            Ok(Ok(())) => None,
-                            Ok(Err(error)) => Some(format!("cannot write to {}: {error}", state.display())),
-                            // the helper thread is gone: the daemon stops
-                            Err(_) => return,
-                        };
-                        let _ = events.send(Event::Saved(failed)).await;
-                    });
+                    self.writing.given += 1;
+                    match self.writing.busy {
+                        // two at once would write into one file
+                        true => self.writing.next = Some(saved),
+                        false => self.write(saved),
+                    }
                 }
             }
         }
+    }
+
+    /// Writes the state by a helper thread; [`Event::Saved`] tells how it went.
+    fn write(&mut self, saved: Saved) {
+        self.writing.busy = true;
+        let (state, events, number) = (self.config.state.clone(), self.events.clone(), self.writing.given);
+        spawn(async move {
+            let at = state.clone();
+            let written = task::spawn_blocking(move || store::save(&at, &saved)).await;
+            let failed = match written {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(format!("cannot write to {}: {error}", state.display())),
+                // the helper thread is gone: the daemon stops
+                Err(_) => return,
+            };
+            let _ = events.send(Event::Saved(number, failed)).await;
+        });
     }
 
     /// Where pages are led to: other nodes may have come that tell an address of ours too.
@@ -447,6 +516,17 @@ impl Running {
                 _ => {}
             }
         }
+        // what is being written would come after the last word
+        let written = async {
+            while self.writing.busy {
+                match self.inbox.recv().await {
+                    Some(Event::Saved(..)) | None => self.writing.busy = false,
+                    Some(Event::PageClosed { page, .. }) => drop(self.pages.remove(&page)),
+                    Some(_) => {}
+                }
+            }
+        };
+        let _ = timeout(FLASH, written).await;
         if let Some(saved) = last
             && let Err(error) = store::save(&self.config.state, &saved)
         {

@@ -72,6 +72,7 @@ declare namespace Truca {
   interface Ban { id: string; reason: string; refused: number }
   interface Bans { bans: Ban[] }
   interface Report { about: string; by: string; reason: string; age_s: number | null }
+  interface Settings { sections: { type: string; values: Record<string, string | string[]>; set: string[] }[] }
   interface Reports { reports: Report[] }
 
   /** Why there are no answers. */

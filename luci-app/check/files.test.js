@@ -19,6 +19,12 @@ test('every entry of the menu leads to a view, and every view has an entry', () 
   assert.deepEqual(files, views.toSorted?.() ?? [...views].sort());
 });
 
+// LuCI's server says the window's title and its browser the tab, each from all catalogues together, and not in one
+// order: a word that another application has translated otherwise would be two
+test('the titles of the menu are nobody else\'s words', () => {
+  for (const { title } of Object.values(menu)) assert.ok(title === 'Truca' || title.includes(' '), title);
+});
+
 test('the menu asks for a right that exists', () => {
   for (const { depends } of Object.values(menu)) for (const right of depends?.acl ?? []) assert.ok(acl[right], right);
 });

@@ -62,14 +62,17 @@ interface Option {
   password: boolean;
   validate: (section: string, value: any) => true | string;
   load: (section: string) => string | null;
+  write: (section: string, value: any) => unknown;
+  remove(section: string): unknown;
   value(key: string, title: string): void;
   formvalue(section: string): any;
   triggerValidation(section: string): boolean;
 }
-type OptionClass = { readonly kind: 'option' };
+type OptionClass = { readonly kind: 'option'; prototype: { write(section: string, value: any): unknown } };
 type SectionClass = { readonly kind: 'section' };
 
 interface Section {
+  readonly map: FormMap;
   anonymous: boolean;
   addremove: boolean;
   addbtntitle: string;
@@ -82,9 +85,16 @@ interface FormMap {
   section(type: Form['NamedSection'], name: string, kind: string, title: string, help?: string): Section;
   section(type: Form['TypedSection'], kind: string, title: string, help?: string): Section;
   render(): Promise<Node>;
+  readonly config: string;
+  readonly data: { get(config: string, section: string, option: string): any };
+  readonly?: boolean;
+  tabbed?: boolean;
+  /** Ours: what the daemon told, for a login that may only look. */
+  told?: { set: string[] };
 }
 
 interface Form {
+  JSONMap: new (data: Record<string, any>, title: string, help: string) => FormMap;
   Map: new (config: string, title: string, help: string) => FormMap;
   NamedSection: SectionClass & { readonly named: true };
   TypedSection: SectionClass & { readonly named: false };

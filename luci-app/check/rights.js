@@ -14,6 +14,11 @@ export function guarded(router, may = true) {
   const refuse = (what) => { throw new Error(`RPC call to ${what} failed with error -32002: Access denied`); };
   return {
     ...router,
+    /** `uci` of rpcd: whether this login may read a configuration. */
+    async uciLoad(config) {
+      const granted = scopes.some(({ uci }) => (Array.isArray(uci) ? uci.includes(config) : uci?.[config]?.includes('read')));
+      if (!granted) refuse(`uci/get ${config}`);
+    },
     async call(object, method, args) {
       if (!granted('ubus', object, method)) refuse(`${object}/${method}`);
       return router.call(object, method, args);

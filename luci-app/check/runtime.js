@@ -37,12 +37,21 @@ export function strict(value, where) {
 }
 
 /** Records what a form declares, and nothing of what it looks like. */
-function formClasses(document, forms) {
+function formClasses(document, forms, uci) {
+  const saved = {};
+  class Option {
+    write(id, value) {
+      saved[`${id}.${this.option}`] = value;
+    }
+    remove(id) {
+      delete saved[`${id}.${this.option}`];
+    }
+  }
   const classes = { Value: {}, DynamicList: {}, Flag: {}, ListValue: {}, NamedSection: { named: true }, TypedSection: {} };
-  for (const [name, kind] of Object.entries(classes)) kind.name = name;
+  for (const [name, kind] of Object.entries(classes)) Object.assign(kind, { name, prototype: Option.prototype });
   class Section {
-    constructor(kind) {
-      Object.assign(this, { kind, options: [], tabs: [] });
+    constructor(kind, map) {
+      Object.assign(this, { kind, map, options: [], tabs: [] });
     }
     tab(name) {
       this.tabs.push(name);
@@ -50,12 +59,12 @@ function formClasses(document, forms) {
     option(type, option, title, help) {
       const values = {};
       // `typed` is what stands in the field; a test puts it there
-      const made = {
+      const made = Object.assign(Object.create(type.prototype), {
         type: type.name, option, title, help, values, typed: '',
         value: (key, words) => { values[key] = words; },
         formvalue: () => made.typed,
         triggerValidation: (id) => made.validate(id, made.typed) === true,
-      };
+      });
       this.options.push(made);
       return made;
     }
@@ -65,12 +74,12 @@ function formClasses(document, forms) {
     }
   }
   class FormMap {
-    constructor(config) {
-      Object.assign(this, { config, sections: [] });
+    constructor(config, data = uci) {
+      Object.assign(this, { config, data, saved, sections: [] });
       forms.push(this);
     }
     section(type, ...rest) {
-      const section = new Section(type.named ? rest[1] : rest[0]);
+      const section = new Section(type.named ? rest[1] : rest[0], this);
       this.sections.push(section);
       return section;
     }
@@ -78,7 +87,14 @@ function formClasses(document, forms) {
       return document.createElement('form');
     }
   }
-  return { ...classes, Map: FormMap };
+  /** Data of one's own; LuCI gives them the name of a configuration too. */
+  class JsonMap extends FormMap {
+    constructor(values) {
+      super('json', { get: (_config, section, option) => values[section]?.[option] ?? null });
+      this.values = values;
+    }
+  }
+  return { ...classes, Map: FormMap, JSONMap: JsonMap };
 }
 
 /**
@@ -125,6 +141,12 @@ export function luci(router, { translate = (text) => text, may = true } = {}) {
     resolveDefault: (value, otherwise) => Promise.resolve(value).catch(() => otherwise),
     hasViewPermission: () => may,
   };
+  const uci = {
+    load: async (config) => router.uciLoad?.(config),
+    get: (config, section, option) => router.uci?.[section]?.[option] ?? null,
+    sections: () => [],
+    add: (config, type, name) => name,
+  };
   const classes = {
     baseclass: { extend: (members) => members },
     view: { extend: (members) => members },
@@ -162,13 +184,8 @@ export function luci(router, { translate = (text) => text, may = true } = {}) {
         return node;
       },
     },
-    uci: {
-      load: async () => undefined,
-      get: (config, section, option) => router.uci?.[section]?.[option] ?? null,
-      sections: () => [],
-      add: (config, type, name) => name,
-    },
-    form: formClasses(document, forms),
+    uci,
+    form: formClasses(document, forms, uci),
   };
 
   const loaded = new Map();

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -38,14 +38,16 @@ async function freePort() {
 
 export class Daemon {
   /** Starts a node and waits until it serves; `peer` is another one to link to. */
-  static async start(name, peer) {
+  static async start(name, peer, config) {
     const self = new Daemon();
     self.directory = mkdtempSync(path.join(tmpdir(), `truca-luci-${name}-`));
     for (const sub of ['state', 'run']) mkdirSync(path.join(self.directory, sub));
     self.http = await freePort();
     self.port = await freePort();
+    const file = path.join(self.directory, 'config');
+    if (config !== undefined) writeFileSync(file, config);
     const args = [
-      '--config', '/dev/null', '--name', name, '--listen', '127.0.0.1', '--no-mdns',
+      '--config', config === undefined ? '/dev/null' : file, '--name', name, '--listen', '127.0.0.1', '--no-mdns',
       '--port', self.port, '--http-port', self.http, '--stun-port', await freePort(),
       '--state', path.join(self.directory, 'state'), '--run-dir', path.join(self.directory, 'run'),
       ...(peer ? ['--peer', `127.0.0.1:${peer.port}`] : []),

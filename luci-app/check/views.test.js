@@ -73,10 +73,24 @@ test('the overview shows the node, its people and its way in', async () => {
   const shown = text(await page.show('overview'));
   const status = await casa.call('truca', 'status', {});
   for (const words of [status.node.name, status.node.id, status.fingerprint, ...status.pages, status.version]) assert.ok(shown.includes(words), words);
-  assert.equal(page.document.querySelector('.truca-qr title').textContent, status.pages[0]);
+  // its only page is this machine's own, which a phone would look for on itself
+  assert.match(status.pages[0], /localhost/);
+  assert.equal(page.document.querySelector('.truca-qr'), null);
+  assert.match(shown, /no phone can open its page/);
   assert.match(text(row(page, nuria.address)), /Núria <b>/);
   assert.equal(page.document.querySelector('b b'), null, 'a name became HTML');
   assert.ok(page.document.querySelectorAll('.truca-words li').length > 0, 'no decision about ICE is shown');
+});
+
+test('what phones scan leads to an address that they reach', async () => {
+  const page = router({
+    call: async (object, method, args) => {
+      const answer = await casa.call(object, method, args);
+      return method === 'status' ? { ...answer, pages: ['https://127.0.0.1:8443/', 'https://[::1]:8443/', 'https://10.13.1.1:8443/'] } : answer;
+    },
+  });
+  await page.show('overview');
+  assert.equal(page.document.querySelector('.truca-qr title').textContent, 'https://10.13.1.1:8443/');
 });
 
 test('the overview draws traffic and processor time from one answer to the next', async () => {
@@ -236,6 +250,32 @@ test('a login that may only look sees everything and can press nothing', async (
     assert.equal(shown.querySelector('.alert-message.error'), null, name);
     assert.deepEqual([...shown.querySelectorAll('button')].map(text), [], name);
   }
+});
+
+test('a login that may only look is shown the settings, and of a secret only that it is set', async () => {
+  const secret = 'correct horse battery staple';
+  for (const [set, words] of [[true, 'It is set'], [false, 'It is not set']]) {
+    const secretive = await Daemon.start('segura', undefined, set ? `config node\n\toption name 'segura'\nconfig federation\n\toption admission 'secret'\n\toption secret '${secret}'\nconfig peer\n\toption address 'torre.mesh'\n` : '');
+    try {
+      const page = router({ may: false, call: (...question) => secretive.call(...question) });
+      await page.show('settings');
+      const [form] = page.forms;
+      assert.equal(form.readonly, true);
+      const field = form.sections.flatMap(({ options }) => options).find(({ option }) => option === 'secret');
+      assert.equal(field.placeholder, words);
+      assert.ok(!JSON.stringify(form.values).includes(secret));
+      if (set) {
+        assert.equal(form.values.federation.admission, 'secret');
+        assert.deepEqual(form.values.peer, [{ address: 'torre.mesh' }]);
+      }
+    } finally {
+      await secretive.stop();
+    }
+  }
+  // who may write has the file, and with it the secret
+  const page = router();
+  await page.show('settings');
+  assert.equal(page.forms[0].config, 'truca');
 });
 
 const gone = async () => { throw new Error('RPC call to truca/status failed with ubus code 4: Resource not found'); };

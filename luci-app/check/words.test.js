@@ -23,7 +23,7 @@ function named(pattern) {
 }
 
 test('every warning has a title and says what to do', () => {
-  const codes = [...named(/\bwarning\(\s*"(\w+)"/g), ...named(/\btroubles\s*\.insert\(\s*"(\w+)"/g)];
+  const codes = [...named(/\bwarning\(\s*"(\w+)"/g), ...named(/\btroubles\s*\.insert\(\s*"(\w+)"/g), ...named(/\.trouble\(\s*"(\w+)"/g)];
   assert.ok(codes.length > 5, codes.join(' '));
   for (const code of codes) {
     const [title, text] = words.warning(code) ?? [];
@@ -49,6 +49,9 @@ test('what the system said is kept beside a translated warning', () => {
   const status = (row) => ({ status: { warnings: [row] }, settings: null });
   const [known] = words.warnings(status({ code: 'no_mdns', level: 'warning', text: 'Switch mDNS off. (Operation not permitted)' }));
   assert.match(known.text, /fixed neighbour\. \(Operation not permitted\)$/);
+  // the system's own brackets are within ours
+  const [nested] = words.warnings(status({ code: 'certificate', level: 'warning', text: 'It cannot be used. (cannot read /a.key: Permission denied (os error 13))' }));
+  assert.match(nested.text, / \(cannot read \/a\.key: Permission denied \(os error 13\)\)$/);
   const [unknown] = words.warnings(status({ code: 'of_tomorrow', level: 'info', text: 'Something new.' }));
   assert.deepEqual([unknown.level, unknown.text], ['notice', 'Something new.']);
 });

@@ -258,6 +258,11 @@ impl Page {
         websocket::send(&mut self.socket, text.into()).await
     }
 
+    /// Whether a message of this name has come, among what was read so far, that nobody took.
+    pub fn heard(&self, name: &str) -> bool {
+        self.waiting.iter().any(|(found, _)| found == name)
+    }
+
     /// Waits for the next message of this name.
     pub async fn event(&mut self, name: &str) -> Result<Value> {
         let (_, fields) =

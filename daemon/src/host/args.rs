@@ -78,6 +78,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Error> {
             Arg::Long("json") if ctl => json = true,
             Arg::Long("check") if !ctl => check = true,
             Arg::Long("peer") if !ctl => overrides.peers.push(text(parser.value()?)?),
+            Arg::Long("syslog") if !ctl => overrides.syslog = true,
             Arg::Long("ubus") if !ctl => overrides.ubus = Some(parser.value()?.into()),
             Arg::Long("no-mdns") if !ctl => {
                 let row = options::find("discovery", "mdns");
@@ -147,6 +148,7 @@ pub fn help() -> String {
     }
     line("--peer HOST:PORT", "link to this node too", "");
     line("--no-mdns", "do not look for nodes by mDNS", "");
+    line("--syslog", "log to the system's log (/dev/log), each line at its level", "");
     line("--check", "say whether the configuration is right, and stop", "");
     line("--help", "print this", "");
     line("--version", "print the version", "");
@@ -204,6 +206,8 @@ mod tests {
             ]
         );
         assert_eq!(overrides.peers, ["a:1", "b:2"]);
+        assert!(!overrides.syslog);
+        assert!(matches!(read("--syslog"), Ok(Command::Run(Overrides { syslog: true, .. }))));
         assert!(matches!(read("--check --port 1"), Ok(Command::Check(_))));
         assert!(matches!(read("--port 1 --help"), Ok(Command::Help)));
         assert!(matches!(read("--version"), Ok(Command::Version)));

@@ -20,6 +20,7 @@ use crate::node::admission::Admission;
 mod draft;
 pub mod options;
 mod reading;
+pub mod shown;
 #[cfg(test)]
 mod tests;
 

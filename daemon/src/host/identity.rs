@@ -33,7 +33,8 @@ use crate::{
     },
 };
 
-const KEY_FILE: &str = "node.key";
+/// The file of the node's key, in the state directory.
+pub const KEY_FILE: &str = "node.key";
 const CERTIFICATE_FILE: &str = "node.crt";
 
 /// Why there is no identity. Nothing was changed on disk unless `Write` says so.
@@ -176,7 +177,8 @@ fn load_or_create_certificate(
         Err(why) if why.kind() == io::ErrorKind::NotFound => {
             log::info!("making the node's certificate, {}", path.display());
         }
-        Err(why) => return Err(Error::Read(path.into(), why)),
+        // browsers will warn once more; but a certificate that cannot be read costs nobody the telephone
+        Err(why) => log::error!("cannot read {}: {why}; making the node's certificate again", path.display()),
     }
     // Firefox refuses, without appeal, a certificate that has another's issuer and serial number: a certificate
     // that is made again needs a new one.
@@ -186,7 +188,9 @@ fn load_or_create_certificate(
     let subject = format!("Truca node {}", NodeId::of_point(key.point()));
     let der = random.ok().and_then(|()| self_signed(key, &serial, &subject, &[name, "truca.local"]));
     let der = CertificateDer::from(der.ok_or(Error::Make("the node's certificate"))?);
-    write_atomically(path, pem("CERTIFICATE", &der).as_bytes(), 0o644)?;
+    if let Err(error) = write_atomically(path, pem("CERTIFICATE", &der).as_bytes(), 0o644) {
+        log::error!("{error}; the certificate is good until the next start");
+    }
     Ok(der)
 }
 

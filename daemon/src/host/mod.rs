@@ -7,6 +7,7 @@ pub mod fault;
 pub mod identity;
 pub mod interfaces;
 pub mod log;
+pub mod look;
 pub mod memory;
 pub mod route;
 pub mod store;

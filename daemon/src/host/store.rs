@@ -11,28 +11,29 @@ use std::path::{Path, PathBuf};
 
 use crate::node::state::Saved;
 
-const FILE: &str = "state";
+/// The state file, in the state directory.
+pub const FILE: &str = "state";
 
-/// Reads what was saved in a state directory. Nothing yet, or nothing readable: starts anew.
-pub fn load(state_dir: &Path) -> Saved {
+/// Reads what was saved in a state directory. Nothing yet, or nothing readable: starts anew; for the second there are
+/// words.
+pub fn load(state_dir: &Path) -> (Saved, Option<String>) {
     let path = state_dir.join(FILE);
-    let content = match fs::read(&path) {
-        Ok(content) => content,
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                log::error!("cannot read {}: {error}; starting without it", path.display());
-            }
-            return Saved::default();
-        }
+    let why = match fs::read(&path) {
+        Ok(content) => match Saved::decode(&content) {
+            Some(saved) => return (saved, None),
+            None => format!("{} is broken", path.display()),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return (Saved::default(), None),
+        Err(error) => format!("cannot read {}: {error}", path.display()),
     };
-    Saved::decode(&content).unwrap_or_else(|| {
-        let aside = path.with_extension("broken");
-        log::error!("{} is broken; kept as {}, starting without it", path.display(), aside.display());
-        if let Err(error) = fs::rename(&path, &aside) {
-            log::error!("cannot keep it: {error}");
-        }
-        Saved::default()
-    })
+    // the next save would put another in its place
+    let aside = path.with_extension("broken");
+    let kept = match fs::rename(&path, &aside) {
+        Ok(()) => format!("{why}; kept as {}, starting without it", aside.display()),
+        Err(error) => format!("{why}; starting without it, and it cannot be kept: {error}"),
+    };
+    log::error!("{kept}");
+    (Saved::default(), Some(kept))
 }
 
 /// Replaces the state file. Blocks on flash: call it off the runtime thread, except at the very end.
@@ -61,14 +62,23 @@ mod tests {
     fn what_was_saved_is_loaded_and_a_broken_file_is_kept_aside() {
         let dir = std::env::temp_dir().join(format!("truca-store-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
-        assert_eq!(load(&dir), Saved::default());
+        assert_eq!(load(&dir), (Saved::default(), None));
         let saved = Saved { boot: 7, ..Saved::default() };
         save(&dir, &saved).unwrap();
-        assert_eq!(load(&dir), saved);
+        assert_eq!(load(&dir), (saved.clone(), None));
         assert_eq!(fs::metadata(dir.join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(dir.join(FILE), b"trash").unwrap();
-        assert_eq!(load(&dir), Saved::default());
+        let (anew, said) = load(&dir);
+        assert_eq!(anew, Saved::default());
+        assert!(said.unwrap().contains("state is broken; kept as"));
         assert_eq!(fs::read(dir.join("state.broken")).unwrap(), b"trash");
+        // one that cannot be read (a directory stands for it, which root cannot read either) is not overwritten
+        fs::remove_file(dir.join("state.broken")).unwrap();
+        fs::create_dir_all(dir.join("state/full")).unwrap();
+        assert!(load(&dir).1.unwrap().contains("cannot read"));
+        save(&dir, &saved).unwrap();
+        assert!(dir.join("state.broken/full").exists());
+        assert_eq!(load(&dir), (saved, None));
         fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -23,6 +23,7 @@
 //! | `bans` | `bans[{id,reason,refused}]` |
 //! | `ban`, `unban` | `{}` |
 //! | `reports` | `reports[{about,by,reason,age_s?}]`; no age: from before the last start |
+//! | `settings` | `sections[{type,values{option},set[name]}]`; of a secret only that it is `set` |
 //! | `reload` | `{}` |
 
 use std::fmt;
@@ -47,6 +48,7 @@ pub enum Call {
     Ban,
     Unban,
     Reports,
+    Settings,
     Reload,
 }
 
@@ -172,6 +174,7 @@ pub static METHODS: &[Method] = &[
     ),
     changes("unban", Call::Unban, &[must("id", "who is let in again")], "let an account or a node in again"),
     tells("reports", Call::Reports, "what people at this node reported"),
+    tells("settings", Call::Settings, "what the configuration says; of secrets only that they are set"),
     changes("reload", Call::Reload, &[], "read the configuration again"),
 ];
 

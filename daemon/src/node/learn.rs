@@ -72,7 +72,7 @@ impl Ground {
                     Key::Node(id) if id != self.id => self.introduce(id),
                     Key::Account(address) => {
                         if address.home == self.id {
-                            self.save_soon(now);
+                            self.save_early(now);
                         }
                         self.account_changed(&address);
                     }

@@ -28,6 +28,7 @@ mod records;
 pub(crate) mod report;
 mod requests;
 mod said;
+mod saving;
 pub mod servers;
 pub mod state;
 mod telephones;
@@ -107,6 +108,7 @@ impl Node {
         node.records.start(&mut node.ground, now);
         let saved = node.to_save();
         node.ground.outputs.push_front(Output::Save(saved));
+        node.ground.own.saving.give(now);
         node
     }
 
@@ -331,6 +333,11 @@ impl Node {
         self.settle(now);
     }
 
+    /// The states that [`Output::Save`] gave out are on flash, up to the one of this number, from 1 on.
+    pub fn saved(&mut self, number: u32) {
+        self.ground.saved(number);
+    }
+
     /// What was to be saved could not be: it is tried again.
     pub fn save_failed(&mut self, now: Time) {
         self.ground.save_soon(now);
@@ -392,7 +399,7 @@ impl Node {
             Call::AccountSet | Call::AccountDelete | Call::Bans | Call::Ban | Call::Unban | Call::Reports => {
                 self.owner.administer(ground, now, call, arguments)?
             }
-            Call::Discovery | Call::Stun | Call::Reload => return Err(Refusal::Method),
+            Call::Discovery | Call::Stun | Call::Settings | Call::Reload => return Err(Refusal::Method),
         };
         self.settle(now);
         Ok(answer)

@@ -1,20 +1,18 @@
 //! The node's own record: signed anew when something in it changes or when an earlier life has said something
-//! newer, and written to flash with what only this node knows, soon after a change and then not for a minute.
+//! newer, and written to flash with what only this node knows, when `saving.rs` says so.
 
 use std::time::Duration;
 
 use truca_core::Time;
 use truca_core::directory::record::{Node as NodeRecord, NodeBody, Record};
 use truca_core::wire::bytes::Bytes;
+use truca_core::wire::page::Notice;
 
 use super::ground::{Ground, Keys, Settings};
 use super::said::Job;
+use super::saving::Saving;
 use super::state::Saved;
 
-/// How long a change of an account may wait to be written to flash.
-const SAVE_DELAY: Duration = Duration::from_secs(5);
-/// How long no second write follows the first.
-const SAVE_PERIOD: Duration = Duration::from_secs(60);
 /// How often at most this node outdoes a record of its own that it does not know. Two machines with one key
 /// would otherwise do nothing else.
 const RENEW_PERIOD: Duration = Duration::from_secs(10);
@@ -28,8 +26,7 @@ pub(super) struct Own {
     /// Whether it waits to be outdone.
     renewing: bool,
     renewed_at: Option<Time>,
-    save_at: Option<Time>,
-    saved_at: Option<Time>,
+    pub(super) saving: Saving,
 }
 
 impl Own {
@@ -54,8 +51,7 @@ impl Own {
         };
         let record = sign(keys, body);
         // the new boot must be on flash before anybody signs an attachment with it: that is the first output
-        let saved_at = Some(now);
-        Self { record, ahead: (0, 0), renewing: false, renewed_at: None, save_at: None, saved_at }
+        Self { record, ahead: (0, 0), renewing: false, renewed_at: None, saving: Saving::new(now) }
     }
 
     /// How often this node has started.
@@ -122,21 +118,35 @@ impl Ground {
 
     // Writing to flash.
 
+    /// Something changed by itself.
     pub(super) fn save_soon(&mut self, now: Time) {
-        if self.own.save_at.is_none() {
-            let at = (now + SAVE_DELAY).max(self.own.saved_at.map_or(Time::ZERO, |at| at + SAVE_PERIOD));
-            self.own.save_at = Some(at);
-            self.jobs.insert((at, Job::Save));
-        }
+        self.jobs.extend(self.own.saving.soon(now).map(|at| (at, Job::Save)));
+    }
+
+    /// Somebody did something, and counts on it.
+    pub(super) fn save_early(&mut self, now: Time) {
+        self.jobs.extend(self.own.saving.early(now).map(|at| (at, Job::Save)));
     }
 
     /// Whether there is something to be written now.
     pub(super) fn save_due(&mut self, now: Time) -> bool {
-        let due = self.own.save_at.take().is_some();
+        let due = self.own.saving.is_due(now);
         if due {
-            self.own.saved_at = Some(now);
+            // one line for all of them: a town that signs up must not fill the log
+            match self.own.saving.new_accounts() {
+                0 => {}
+                1 => log::info!("a new account was made"),
+                many => log::info!("{many} new accounts were made"),
+            }
         }
         due
+    }
+
+    /// The states that were given out are on flash, up to the one of this number.
+    pub(super) fn saved(&mut self, number: u32) {
+        for address in self.own.saving.kept(number) {
+            self.tell_devices(&address, None, &Notice::Kept {});
+        }
     }
 
     /// What is saved of the ground; rooms add theirs.

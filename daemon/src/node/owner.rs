@@ -132,7 +132,7 @@ impl Owner {
             body.flags &= !PASSWORD;
             ground.happened(Happened::Reset(body.name.clone()));
             // also when nothing but this has changed
-            ground.save_soon(now);
+            ground.save_early(now);
         }
         let address = Address { home: body.home, name: body.name.clone() };
         if body != before {
@@ -187,7 +187,7 @@ impl Owner {
         if let Whom::Node(id) = whom {
             ground.happened(Happened::Banned(id));
         }
-        ground.save_soon(now);
+        ground.save_early(now);
         Ok(json!({}))
     }
 
@@ -198,7 +198,7 @@ impl Owner {
             return Err(Refusal::Missing("ban"));
         }
         log::info!("{whom} is let in again");
-        ground.save_soon(now);
+        ground.save_early(now);
         Ok(json!({}))
     }
 

@@ -104,7 +104,7 @@ pub(super) fn sign_in(
         if !ground.publish_account(now, body) {
             return Err(fail(Code::Full, "the directory is full"));
         }
-        log::info!("a new account was made");
+        ground.own.saving.made(address.clone());
         log::debug!("the new account is {address}");
     }
     Ok(Signed { own, display, created, here, gone })

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use truca_core::Time;
 
 use super::Running;
+use crate::host::config::shown::shown;
 use crate::host::interfaces;
 use crate::node::admin::{self, Answer, Arguments, Call, Refusal};
 use crate::node::report::warning;
@@ -17,6 +18,7 @@ impl Running {
         let arguments = Arguments::read(method, said)?;
         match method.call {
             Call::Reload => self.reload().map(|()| json!({})).map_err(Refusal::Failed),
+            Call::Settings => shown(&self.overrides).map_err(Refusal::Failed),
             Call::Stun => Ok(self.stun_report()),
             Call::Discovery => Ok(self.sources.report()),
             Call::Status => {
@@ -111,6 +113,10 @@ fn advice(trouble: &str) -> (&'static str, &'static str) {
             ("error", "The settings on disk have a mistake; the old ones go on until it is put right.")
         }
         "not_listening" => ("warning", "An address of option `listen` is not there; it is tried again."),
+        "no_http" => (
+            "warning",
+            "The page that leads to HTTPS is not served: choose another `http_port`, or 0 for none.",
+        ),
         "no_stun" => ("warning", "STUN does not answer everywhere: choose another `stun_port`."),
         "no_reflexive" => (
             "warning",
@@ -121,7 +127,13 @@ fn advice(trouble: &str) -> (&'static str, &'static str) {
             ("warning", "`trucad ctl` does not work: free space in `run_dir`'s directory.")
         }
         "certificate" => {
-            ("warning", "The certificate of option `certificate` cannot be used; the old one goes on.")
+            ("warning", "The certificate of option `certificate` cannot be used; it is tried again.")
+        }
+        "certificate_expired" => {
+            ("warning", "The certificate of option `certificate` is out of date: renew it.")
+        }
+        "state_set_aside" => {
+            ("error", "What was kept of accounts, bans and passwords cannot be read, and lies beside.")
         }
         _ => ("warning", "Something is wrong."),
     }

@@ -10,7 +10,6 @@ use crate::host::ctl;
 use crate::mesh::discovery::Mdns;
 use crate::mesh::sources::dns::addresses;
 use crate::task::spawn;
-use crate::tls::certificate;
 
 impl Running {
     /// Interfaces come and go, and so do the addresses behind names.
@@ -26,6 +25,7 @@ impl Running {
         if let Err(error) = self.listen() {
             self.trouble("not_listening", Some(error.to_string()));
         }
+        self.look_at_certificate();
         self.serve_stun();
         self.serve_turn();
         self.look_at_paths(false);
@@ -68,27 +68,9 @@ impl Running {
         if !waiting.is_empty() {
             log::warn!("until a restart as before: {}", waiting.join(", "));
         }
-        if let Some((chain, key)) = &config.certificate {
-            let page = certificate::load(chain, key).map_err(|error| error.to_string()).and_then(|page| {
-                self.doors.tls.set_page(&page).map_err(|error| error.to_string())?;
-                self.trusted = plan::trusted_host(&config, &page);
-                page.end_entity_cert()
-                    .map(|leaf| certificate::fingerprint(leaf))
-                    .map_err(|error| error.to_string())
-            });
-            match page {
-                Ok(fingerprint) => {
-                    self.doors.site.fingerprint.replace(fingerprint.clone());
-                    self.fingerprint = fingerprint;
-                    self.trouble("certificate", None);
-                }
-                Err(error) => {
-                    self.trouble("certificate", Some(format!("the certificate stays as it was: {error}")));
-                }
-            }
-        }
         log::set_max_level(config.log_level);
         self.config = config;
+        self.renew_certificate();
         self.ice.set_rate(self.config.limits.stun_rate);
         self.answers.set_rate(self.config.limits.stun_rate);
         self.sources.configure(&plan::discovery(&self.config, &self.overrides, self.node.id()));

@@ -2,9 +2,15 @@
 //!
 //! Driven by the handshake (`verify.rs`), by `host/identity.rs` and by the configuration. It looks at the
 //! structure and at the key, and at nothing else: names, dates, extensions and the certificate's own signature
-//! say nothing that a node would believe. Only of the owner's own certificate it reads for which host it is. Holding the key is proven by the handshake.
+//! say nothing that a node would believe. Only of the owner's own certificate it reads for which host it is, and until
+//! when. Holding the key is proven by the handshake.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt, fs,
+    io::{self, Read as _},
+    path::Path,
+    sync::Arc,
+};
 
 use ring::digest;
 use rustls::{
@@ -23,6 +29,9 @@ pub(super) const P256: [u8; 24] = [
 
 /// A node's certificate has some 450 bytes; more is nobody we know.
 const MAX_CERTIFICATE: usize = 4096;
+
+/// A chain of certificates has some 4 KiB; a file that is larger is something else.
+const MAX_FILE: u64 = 64 * 1024;
 
 const SEQUENCE: u8 = 0x30;
 
@@ -84,8 +93,28 @@ pub fn host(certificate: &[u8]) -> Option<&str> {
     }
 }
 
+/// The day after which a certificate is out of date (RFC 5280 section 4.1.2.5), as `20260131`.
+pub fn last_day(certificate: &[u8]) -> Option<u32> {
+    let mut validity = Der(validity_and_rest(certificate)?.take(SEQUENCE)?);
+    let _from = validity.take(0x17).or_else(|| validity.take(0x18))?;
+    let (century, date) = match validity.take(0x17) {
+        // two digits of a year, from 1950 to 2049
+        Some(date) => (if date.first()? < &b'5' { "20" } else { "19" }, date.get(..6)?),
+        None => ("", validity.take(0x18)?.get(..8)?),
+    };
+    format!("{century}{}", str::from_utf8(date).ok()?).parse().ok()
+}
+
 /// What stands in a certificate from its key on.
 fn key_and_rest(certificate: &[u8]) -> Option<Der<'_>> {
+    let mut rest = validity_and_rest(certificate)?;
+    let _validity = rest.take(SEQUENCE)?;
+    let _subject = rest.take(SEQUENCE)?;
+    Some(rest)
+}
+
+/// What stands in a certificate from its dates on.
+fn validity_and_rest(certificate: &[u8]) -> Option<Der<'_>> {
     if certificate.len() > MAX_CERTIFICATE {
         return None;
     }
@@ -99,8 +128,6 @@ fn key_and_rest(certificate: &[u8]) -> Option<Der<'_>> {
     let _serial = to_be_signed.take(0x02)?;
     let _algorithm = to_be_signed.take(SEQUENCE)?;
     let _issuer = to_be_signed.take(SEQUENCE)?;
-    let _validity = to_be_signed.take(SEQUENCE)?;
-    let _subject = to_be_signed.take(SEQUENCE)?;
     Some(to_be_signed)
 }
 
@@ -123,7 +150,7 @@ pub fn fingerprint(certificate: &[u8]) -> String {
 #[derive(Debug)]
 pub enum LoadError {
     /// A file cannot be read.
-    Read(Box<Path>, std::io::Error),
+    Read(Box<Path>, io::Error),
     /// The file holds no PEM of the kind that is wanted.
     NoPem(Box<Path>),
     /// The key is not one that this daemon can use.
@@ -160,17 +187,33 @@ impl std::error::Error for LoadError {}
 
 /// Loads the owner's own certificate (chain, leaf first) and key for the page. ECDSA P-256 only.
 pub fn load(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, LoadError> {
-    let pem = std::fs::read(certificate).map_err(|why| LoadError::Read(certificate.into(), why))?;
+    let pem = read(certificate)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|_| LoadError::NoPem(certificate.into()))?;
     let leaf = chain.first().ok_or_else(|| LoadError::NoPem(certificate.into()))?;
     let shown = point(leaf).ok_or_else(|| LoadError::Certificate(certificate.into()))?;
-    let pem = std::fs::read(key).map_err(|why| LoadError::Read(key.into(), why))?;
+    let pem = read(key)?;
     let der = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| LoadError::NoPem(key.into()))?;
     let private = P256Key::from_der(&der).map_err(|_| LoadError::Key(key.into()))?;
     if *private.point() != shown {
         return Err(LoadError::Mismatch(certificate.into()));
     }
     Ok(Arc::new(CertifiedKey::new(chain, signing_key(Arc::new(private)))))
+}
+
+/// Reads a file that may be anything: a pipe would keep the daemon waiting, a device never end.
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let read = || {
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is not a file"));
+        }
+        let mut content = Vec::new();
+        fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > MAX_FILE {
+            return Err(io::Error::other("it is too large"));
+        }
+        Ok(content)
+    };
+    read().map_err(|why| LoadError::Read(path.into(), why))
 }

@@ -239,7 +239,7 @@ export class App implements Actions {
       signedIn: (me) => {
         this.useServers(me.ice);
         const { address, display, device } = me;
-        this.store.set({ me: { address, display, device }, page: "home", signingIn: false, nameProblem: null });
+        this.store.set({ me: { address, display, device }, page: "home", signingIn: false, nameProblem: null, unkept: me.created });
         this.keepProfile(address, display);
         this.calls.newSession();
         void this.devices.list();
@@ -279,6 +279,8 @@ export class App implements Actions {
       }
       case "nodes":
         return this.store.set({ nodes: message.body.alive });
+      case "kept":
+        return this.store.set({ unkept: false });
       case "link_asked":
       case "link_shown":
       case "link_opened":

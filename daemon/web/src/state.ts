@@ -27,6 +27,8 @@ export interface State {
   nodes: number | null;
   me: { address: string; display: string; device: string } | null;
   lasting: boolean;
+  /** The account was made just now, and a power cut would still lose it. */
+  unkept: boolean;
   signingIn: boolean;
   nameProblem: { code: string; name: string; suggest?: string } | null;
   search: string;
@@ -99,7 +101,7 @@ export interface Actions {
 }
 
 export const START: State = {
-  page: "loading", wire: "off", waiting: false, node: "", nodes: null, me: null, lasting: true,
+  page: "loading", wire: "off", waiting: false, node: "", nodes: null, me: null, lasting: true, unkept: false,
   signingIn: false, nameProblem: null, search: "", people: null, total: 0, selected: null, call: null,
   incoming: null, micQuestion: null, newDevice: null, toast: "", settings: false,
   linking: null, asked: null, canHide: false, hide: false, save: false, devices: null, added: [],

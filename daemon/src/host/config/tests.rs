@@ -17,7 +17,13 @@ fn over(settings: &[(&'static str, &str)], peers: &[&str]) -> Overrides {
         .iter()
         .map(|(flag, value)| Setting { flag, row: options::of_flag(flag).unwrap(), value: (*value).into() })
         .collect();
-    Overrides { file: None, settings, peers: peers.iter().map(|p| (*p).into()).collect(), ubus: None }
+    Overrides {
+        file: None,
+        settings,
+        peers: peers.iter().map(|p| (*p).into()).collect(),
+        ubus: None,
+        syslog: false,
+    }
 }
 
 #[test]

@@ -42,6 +42,7 @@ export function SettingsSheet({ me, state, act }: { me: NonNullable<State["me"]>
       </dl>
       <DeviceList state={state} me={me} act={act} />
       <PasswordSettings state={state} me={me} act={act} />
+      {state.unkept && <p class="note" data-testid="unkept">{t("unkept")}</p>}
       {!state.lasting && <p class="note">{t("notLasting")}</p>}
     </Dialog>
   );

@@ -184,12 +184,13 @@ export interface Inbound {
   link_salt: LinkSalt;
   link_proved: { signature: string };
   account_changed: { counter: number };
+  kept: Record<never, never>;
 }
 
 export const INBOUND: ReadonlySet<string> = new Set<keyof Inbound>([
   "people", "nodes", "incoming", "ringing", "accepted", "candidate",
   "connected", "describe", "message", "ended", "peer",
-  "link_asked", "link_shown", "link_opened", "link_ended", "link_salt", "link_proved", "account_changed",
+  "link_asked", "link_shown", "link_opened", "link_ended", "link_salt", "link_proved", "account_changed", "kept",
 ]);
 
 /** What the page may ask, without the `id` that the wire adds. */

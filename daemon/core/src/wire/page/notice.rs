@@ -158,6 +158,8 @@ pub enum Notice {
         /// The counter of the account now.
         counter: u32,
     },
+    /// The account that was made is on the router's flash.
+    Kept {},
     /// Size of the mesh.
     Nodes {
         /// Members that are alive, this node included.

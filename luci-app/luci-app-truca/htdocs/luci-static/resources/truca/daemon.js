@@ -35,6 +35,8 @@ const callBan = rpc.declare({ object: 'truca', method: 'ban', params: [ 'id', 'r
 const callUnban = rpc.declare({ object: 'truca', method: 'unban', params: [ 'id' ], reject: true });
 /** @type {() => Promise<Truca.Reports>} */
 const callReports = rpc.declare({ object: 'truca', method: 'reports', reject: true });
+/** @type {() => Promise<Truca.Settings>} */
+const callSettings = rpc.declare({ object: 'truca', method: 'settings', reject: true });
 const callServices = rpc.declare({ object: 'service', method: 'list', params: [ 'name' ], expect: { '': {} } });
 
 /* How a call failed, from the numbers of ubus (positive) and of JSON-RPC in LuCI and uhttpd (negative) */
@@ -57,10 +59,13 @@ function kindOf(error) {
 	return (code && KINDS[code[1]]) || 'other';
 }
 
+/* What `trucad --check` ends with when the daemon starts without something that it was to use: it warns by itself */
+const UNUSABLE = 3;
+
 /* What `trucad --check` has to say against the settings on disk, or null */
-function checkSettings() {
+function checkSettings(but) {
 	return L.resolveDefault(fs.exec('/usr/sbin/trucad', [ '--check' ]), null).then((check) =>
-		(check && check.code != 0) ? (check.stderr || check.stdout || '').trim() : null);
+		(check && check.code != 0 && check.code != but) ? (check.stderr || check.stdout || '').trim() : null);
 }
 
 /* Why nobody answers, as far as procd and the daemon's own check of its settings can tell */
@@ -99,7 +104,10 @@ return baseclass.extend({
 	reports: callReports,
 
 	/* What is wrong with the settings on disk, or null: a daemon that runs goes on with its old ones */
-	settings: checkSettings,
+	mistakes: () => checkSettings(UNUSABLE),
+
+	/* The settings for a login that may not read the file, which has secrets in it */
+	settings: callSettings,
 
 	/**
 	 * Asks several things at once. Resolves always: to their answers by name, or to { failed: {kind, …} }

@@ -110,6 +110,8 @@ function warning(code) {
 		return [ _('The settings on disk have a mistake'), _('Truca goes on with the old ones until it is put right.') ];
 	case 'not_listening':
 		return [ _('An address to listen on is not there'), _('Truca tries it again. Is it still right under Settings, "Listen on"?') ];
+	case 'no_http':
+		return [ _('The way in is not served'), _('Another program of this router has its port. Choose another "Port of the way in" under Settings, or 0 for none. The page itself is served.') ];
 	case 'no_stun':
 		return [ _('STUN does not answer everywhere'), _('Something else may have its port. Set another STUN port under Settings.') ];
 	case 'no_reflexive':
@@ -119,10 +121,28 @@ function warning(code) {
 	case 'no_control_socket':
 		return [ _('"trucad ctl" does not work'), _('Free space where the control socket is (Settings, "Control socket").') ];
 	case 'certificate':
-		return [ _('The certificate cannot be used'), _('The old one goes on. Look at the files under Settings, "Certificate".') ];
+		return [ _('The certificate cannot be used'), _('Pages are shown another one meanwhile. Can the user truca read both files under Settings, "Certificate"? It is tried again by itself.') ];
+	case 'certificate_expired':
+		return [ _('The certificate is out of date'), _('Browsers warn of it. Renew the certificate under Settings, "Certificate".') ];
+	case 'state_set_aside':
+		return [ _('What was kept cannot be read'), _('Accounts, bans and passwords of before are missing here, but for what other nodes know. The file lies beside the new one, as "state.broken".') ];
 	default:
 		return null;
 	}
+}
+
+/* What the system said stands in brackets at the end of a warning, and may have brackets itself; or null */
+function lastBrackets(text) {
+	let open = 0;
+
+	for (let i = text.length - 1; text.endsWith(')') && i >= 0; i--) {
+		open += (text[i] == ')') ? 1 : (text[i] == '(') ? -1 : 0;
+
+		if (open == 0)
+			return text.slice(i + 1, -1);
+	}
+
+	return null;
 }
 
 /**
@@ -135,13 +155,12 @@ function warnings(data) {
 	const rows = data.status.warnings.filter((row) => row.code != 'settings' || !data.settings);
 	const found = rows.map((row) => {
 		const [ title, text ] = warning(row.code) || [ _('Take note'), row.text ];
-		// What the system said stands in brackets at the end
-		const why = /\(([^()]+)\)$/.exec(row.text);
+		const why = lastBrackets(row.text);
 
 		return {
 			level: (row.level == 'info') ? 'notice' : row.level,
 			title: title,
-			text: (why && text != row.text) ? '%s (%s)'.format(text, why[1]) : text
+			text: (why && text != row.text) ? '%s (%s)'.format(text, why) : text
 		};
 	});
 

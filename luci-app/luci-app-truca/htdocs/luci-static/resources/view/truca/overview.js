@@ -112,6 +112,8 @@ function decided(row) {
 	return E('li', {}, [ words.decision(row.code) || row.text, ...at ]);
 }
 
+const LOOPBACK = /^https?:\/\/(?:localhost|127\.[0-9.]+|\[::1\])(?::|\/|$)/;
+
 /* The link that phones scan; the one chosen stays chosen */
 function door() {
 	const picture = E('div', {});
@@ -119,14 +121,20 @@ function door() {
 		'class': 'cbi-input-select', 'aria-label': _('Link in the code'),
 		'change': () => parts.fill(picture, [ chart.qrCode(choice.value) ])
 	}, []);
-	const hint = E('small', {}, [ _('Scan this with a phone of the same network, or send people the link.') ]);
+	const hint = E('small', {}, []);
 
 	return {
 		node: E('div', { 'class': 'truca-door' }, [ choice, picture, hint ]),
-		update(pages) {
+		update(all) {
+			// A phone would look for these on itself
+			const pages = all.filter((url) => !LOOPBACK.test(url));
+
+			parts.fill(hint, [ pages.length
+				? _('Scan this with a phone of the same network, or send people the link.')
+				: _('This node answers on this router only: no phone can open its page.') ]);
 			parts.fill(choice, pages.map((url) => E('option', { 'value': url }, [ url ])));
 			choice.style.display = pages.length > 1 ? '' : 'none';
-			hint.style.display = pages.length ? '' : 'none';
+			hint.style.display = all.length ? '' : 'none';
 			parts.fill(picture, pages.length ? [ chart.qrCode(choice.value) ] : []);
 		}
 	};
@@ -137,7 +145,7 @@ function ask() {
 		status: daemon.status(),
 		sessions: daemon.sessions(),
 		ice: daemon.ice(),
-		settings: daemon.settings()
+		settings: daemon.mistakes()
 	});
 }
 

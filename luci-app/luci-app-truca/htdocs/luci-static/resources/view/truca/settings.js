@@ -2,12 +2,17 @@
 'require form';
 'require uci';
 'require view';
+'require truca.daemon as daemon';
+'require truca.parts as parts';
 'require truca.valid as valid';
 
 /*
  * Every option of /etc/config/truca. An empty field means the default, which it shows in grey; what is saved
  * reaches the daemon by procd's reload trigger. The checks hold sections, options, defaults and what is
  * allowed against the daemon's own table of options.
+ *
+ * A login that may only look has no right to the file, which has secrets in it: the daemon tells it what else
+ * stands there, and of secrets only whether they are set.
  */
 
 /* The words of libuci's readers for a boolean, as the daemon takes them */
@@ -24,6 +29,11 @@ function text(section, tab, option, title, help, settings) {
 	field.optional = !settings.required;
 	field.rmempty = !settings.required;
 	field.password = settings.secret || false;
+
+	// For whom no secret is read
+	if (settings.secret && section.map.told)
+		field.placeholder = section.map.told.set.includes(option) ? _('It is set') : _('It is not set');
+
 	field.validate = (_id, value) => (value === '' || value == null) ? true : settings.check(value);
 
 	return field;
@@ -75,6 +85,11 @@ function restarting(help) {
 	return help + ' ' + _('Changing it restarts Truca.');
 }
 
+/* What the owner leaves as it is by default is no value: another version may have another default */
+function unlessDefault(field, type, unset) {
+	field.write = (id, value) => (value == unset) ? field.remove(id) : type.prototype.write.call(field, id, value);
+}
+
 /* A switch; what is unset is what `unset` says */
 function flag(section, tab, option, title, help, unset) {
 	const field = tab
@@ -83,7 +98,7 @@ function flag(section, tab, option, title, help, unset) {
 
 	field.default = unset;
 	field.load = (id) => {
-		const found = uci.get('truca', id, option);
+		const found = section.map.data.get(section.map.config, id, option);
 		const value = Array.isArray(found) ? found[0] : found;
 
 		return (value == null) ? null : (YES.includes(value) ? '1' : '0');
@@ -100,6 +115,7 @@ function choice(section, tab, option, title, help, words, unset) {
 
 	Object.keys(words).forEach((word) => field.value(word, words[word]));
 	field.default = unset;
+	unlessDefault(field, form.ListValue, unset);
 
 	return field;
 }
@@ -312,29 +328,64 @@ function peers(map) {
 		{ unset: '', check: valid.nodeId });
 }
 
+/* The settings that the daemon tells, as LuCI's form for data of one's own wants them */
+function toldForm(told, title, help) {
+	/** @type {Record<string, any>} */
+	const data = { node: {}, federation: {}, discovery: {}, limits: {}, ice: {}, turn: {}, firewall: {}, peer: [] };
+	/** @type {string[]} */
+	let set = [];
+
+	told.sections.forEach((section) => {
+		set = set.concat(section.set);
+
+		if (section.type == 'peer')
+			data.peer.push(section.values);
+		else
+			Object.assign(data[section.type], section.values);
+	});
+
+	const map = new form.JSONMap(data, title, help);
+
+	map.readonly = true;
+	map.told = { set: set };
+
+	return map;
+}
+
 return view.extend({
 	load() {
-		return uci.load('truca');
+		return L.hasViewPermission() ? uci.load('truca') : daemon.ask({ settings: daemon.settings() });
 	},
 
 	/* The section of this type, made when the file has none */
-	only(type) {
+	only(map, type) {
+		if (map.told)
+			return type;
+
 		const found = uci.sections('truca', type)[0];
 
 		return found ? found['.name'] : uci.add('truca', type, type);
 	},
 
-	render() {
-		const map = new form.Map('truca', _('Settings'),
-			_('An empty field means the default, which it shows in grey. People keep talking while changes are taken over.'));
+	render(data) {
+		const title = _('Settings');
+		const help = _('An empty field means the default, which it shows in grey. People keep talking while changes are taken over.');
 
-		node(map, this.only('node'));
-		federation(map, this.only('federation'));
-		discovery(map, this.only('discovery'));
-		limits(map, this.only('limits'));
-		paths(map, this.only('ice'));
-		relaying(map, this.only('turn'));
-		firewall(map, this.only('firewall'));
+		if (data && data.failed)
+			return parts.notice('error', title, [ parts.paragraph(_('The settings are not told while Truca does not run.')) ]);
+
+		const map = (data && data.settings) ? toldForm(data.settings, title, help) : new form.Map('truca', title, help);
+
+		// One section at a time: all of them are three metres of page
+		map.tabbed = true;
+
+		node(map, this.only(map, 'node'));
+		federation(map, this.only(map, 'federation'));
+		discovery(map, this.only(map, 'discovery'));
+		limits(map, this.only(map, 'limits'));
+		paths(map, this.only(map, 'ice'));
+		relaying(map, this.only(map, 'turn'));
+		firewall(map, this.only(map, 'firewall'));
 		peers(map);
 
 		return map.render();
