@@ -14,7 +14,7 @@ const ROOMS: &[&str] =
     &["calls", "linking", "links", "owner", "pages", "people", "records", "servers", "telephones"];
 /// What rooms stand on.
 const GROUND: &[&str] =
-    &["admin", "admission", "bans", "ground", "learn", "news", "own", "report", "said", "who"];
+    &["admin", "admission", "bans", "ground", "learn", "news", "own", "report", "said", "saving", "who"];
 /// What names rooms: the other parts of the switchboard, what is saved of all, and tests.
 const ALL: &[&str] = &["admit", "requests", "state", "tests"];
 

@@ -25,7 +25,7 @@ it() {
 skip() { echo "package: $1 ... skipped, $2"; }
 
 [ "$(id -u)" = 0 ] || { echo "package: this needs root, for chroot and mounts: sudo make package-test" >&2; exit 1; }
-for tool in busybox:busybox-static strace:strace setpriv:util-linux curl:curl nft:nftables ip:iproute2; do
+for tool in busybox:busybox-static strace:strace setpriv:util-linux curl:curl openssl:openssl nft:nftables ip:iproute2; do
   command -v "${tool%:*}" >/dev/null || apt_install "${tool#*:}" ||
     { echo "package: ${tool%:*} is missing (Debian: apt-get install ${tool#*:})" >&2; exit 1; }
 done
@@ -77,6 +77,7 @@ modes() {
 	-rwxr-xr-x ./etc/uci-defaults/80-truca
 	-rw-r--r-- ./lib/functions/truca.sh
 	-rw-r--r-- ./lib/upgrade/keep.d/truca
+	-rw-r--r-- ./lib/upgrade/truca.sh
 	-rwxr-xr-x ./usr/sbin/trucad
 	-rw-r--r-- ./usr/share/acl.d/truca.json
 	-rwxr-xr-x ./usr/share/truca/firewall.sh
@@ -209,7 +210,7 @@ router
 firewall_config
 it "it installs" install_ipk
 started() {
-  said name=truca instances.instance1.command.0=/usr/sbin/trucad instances.instance1.user=truca \
+  said name=truca instances.instance1.command.0=/usr/sbin/trucad instances.instance1.command.1=--syslog instances.instance1.user=truca \
     instances.instance1.group=truca instances.instance1.stderr=1 instances.instance1.respawn.0=300 \
     instances.instance1.respawn.1=10 instances.instance1.respawn.2=6 \
     'triggers.0=config.change truca reload' 'triggers.1=config.change firewall reload' \
@@ -321,6 +322,52 @@ stray_off() {
 }
 it "and not if the owner says no, or has shut Truca out of the zone" stray_off
 
+# --- beside others of this router ------------------------------------------------------------------------------
+
+taken_ports() {
+  local was=$work/config-before
+  cp "$root/etc/config/truca" "$was" && cp "$work/data/etc/config/truca" "$root/etc/config/truca" && : >"$root/log"
+  cat >"$root/etc/config/uhttpd" <<-'EOF'
+	config uhttpd 'main'
+		list listen_http '0.0.0.0:80'
+		list listen_http '[::]:8080'
+		list listen_http '0.0.0.0:8081'
+		list listen_https '0.0.0.0:8443'
+	EOF
+  install -m 0755 "$work/data/etc/uci-defaults/80-truca" "$root/etc/uci-defaults/80-truca"
+  on /etc/uci-defaults/80-truca && on /etc/uci-defaults/80-truca
+  grep -qx "	option port '8444'" "$root/etc/config/truca" && grep -qx "	option http_port '8082'" "$root/etc/config/truca" &&
+    [ "$(grep -c "^	option .*port" "$root/etc/config/truca")" = 2 ] && grep -q 'another program has TCP port 8443: port is 8444' "$root/log" &&
+    [ "$(on /etc/init.d/truca check)" = ok ] || return
+  # one that listens without any settings, and the owner's own choice, which stands
+  rm "$root/etc/config/uhttpd" && cp "$work/data/etc/config/truca" "$root/etc/config/truca"
+  sed -i "s/^\t#option port '8443'/\toption port '8443'/" "$root/etc/config/truca"
+  unshare -n -m bash -c 'ip link set lo up && mount --bind /proc "$1/proc" && node -e "
+    const { createServer } = require(\"net\"), { execFileSync } = require(\"child_process\"), ports = [8443, 8080];
+    const next = () => {
+      const port = ports.shift();
+      if (port) return createServer().listen(port, \"127.0.0.1\", next);
+      execFileSync(\"chroot\", [process.argv[1], \"/etc/uci-defaults/80-truca\"], { env: { PATH: \"/sbin:/usr/sbin:/bin\" } });
+      process.exit();
+    };
+    next()" "$1"' taken "$root"
+  ! grep -q "option port '8444'" "$root/etc/config/truca" && grep -qx "	option http_port '8081'" "$root/etc/config/truca" || return
+  cp "$was" "$root/etc/config/truca"
+}
+it "where uhttpd or another has its ports it takes the next ones at installation, but never instead of the owner's" taken_ports
+rebound() {
+  local was=$work/config-before
+  cp "$root/etc/config/truca" "$was"
+  printf "config node\n\toption community_host 'truca.mesh'\n\toption certificate '/a.crt'\n\toption key '/a.key'\n" >"$root/etc/config/truca"
+  rebind() { printf '%b' "config dnsmasq\n\toption rebind_protection '$1'\n${2:-}" >"$root/etc/config/dhcp"; on sh -c '. /lib/functions.sh; . /lib/functions/truca.sh; truca_load; truca_is_rebound'; }
+  rebind 1 && ! rebind 0 && ! rebind 1 "\tlist rebind_domain 'truca.mesh'\n" && ! rebind 1 "\tlist rebind_domain '/mesh/'\n" &&
+    rebind 1 "\tlist rebind_domain 'a.mesh'\n" && ! rebind 1 "config domain\n\toption name 'truca.mesh'\n\toption ip '10.13.1.1'\n" || return
+  printf "config node\n\toption name 'casa'\n" >"$root/etc/config/truca"
+  if rebind 1; then return 1; fi
+  rm "$root/etc/config/dhcp" && cp "$was" "$root/etc/config/truca"
+}
+it "it knows when dnsmasq would drop the community host's private address" rebound
+
 # --- bad input -------------------------------------------------------------------------------------------------
 
 broken_while_running() {
@@ -363,6 +410,30 @@ read_only() { # /etc read-only, /var/run full
   [ "$status" = 0 ] && said instances.instance1.command.0=/usr/sbin/trucad
 }
 it "a read-only /etc and a full /var/run do not keep it from being started" read_only
+
+full_tmp() { # changed ports are to be told, and nothing can be remembered
+  local status=0
+  cp "$root/etc/config/truca" "$work/config-before" && printf "config node\n\toption port '9555'\n" >"$root/etc/config/truca"
+  : >"$root/procd/requests" && : >"$root/log"
+  mount -t tmpfs -o size=4k none "$root/var/run" && head -c 4096 /dev/zero >"$root/var/run/full"
+  on /etc/init.d/truca reload && on /etc/init.d/truca reload || status=$?
+  umount "$root/var/run"
+  cp "$work/config-before" "$root/etc/config/truca"
+  # each telling would come back as a reload, which tells again
+  [ "$status" = 0 ] && ! grep -q '^changed firewall' "$root/procd/requests" && grep -q 'the firewall is not told' "$root/log"
+}
+it "a full /tmp does not make service and firewall call each other for ever" full_tmp
+no_room_for_rules() {
+  cp "$root/etc/config/firewall" "$work/rules" && firewall_config
+  install -m 0755 "$work/data/etc/uci-defaults/80-truca" "$root/etc/uci-defaults/80-truca"
+  mount --bind "$root/etc" "$root/etc" && mount -o remount,bind,ro "$root/etc"
+  local status=0
+  on /etc/uci-defaults/80-truca || status=$?
+  umount "$root/etc"
+  # not ended well, it is kept and runs at the next boot
+  [ "$status" != 0 ] && on /etc/uci-defaults/80-truca && grep -q truca_lan "$root/etc/config/firewall" && cp "$work/rules" "$root/etc/config/firewall"
+}
+it "firewall rules that there was no room for are written at the next boot" no_room_for_rules
 
 # --- the life of a package -------------------------------------------------------------------------------------
 
@@ -408,11 +479,62 @@ jailed() {
   cp "$work/data/etc/config/truca" "$root/etc/config/truca"
   on /etc/init.d/truca start
   said instances.instance1.jail.name=truca instances.instance1.jail.procfs=1 instances.instance1.no_new_privs=1 \
-    instances.instance1.capabilities=/etc/capabilities/truca.json instances.instance1.seccomp=/etc/seccomp/truca.json \
+    instances.instance1.capabilities=/etc/capabilities/truca.json \
     instances.instance1.jail.mount./etc/truca=1 instances.instance1.jail.mount./var/run/truca=1 \
     instances.instance1.jail.mount./etc/config=0 instances.instance1.jail.mount./var/run/bmx6=0
 }
-it "with ujail it asks for a jail, no capabilities and the list of system calls" jailed
+it "with ujail it asks for a jail without capabilities" jailed
+# What is not there must not be asked for: ujail logs an error for the one, and makes no jail for the other
+only_what_is_there() {
+  ! grep -q 'seccomp\|jail.log' "$root/procd/truca" || return
+  : >"$root/lib/libpreload-seccomp.so"
+  # ended by force, a server leaves its socket
+  node -e 'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, 9))' "$root/dev/log" || true
+  on /etc/init.d/truca start
+  said instances.instance1.seccomp=/etc/seccomp/truca.json instances.instance1.jail.log=1
+}
+it "the list of system calls where procd-seccomp is, syslog's socket where there is one" only_what_is_there
+# R1: as OpenWrt's acme lays it out, and other ways in which a file is reached
+reached() {
+  mkdir -p "$root/etc/ssl/acme" "$root/etc/acme/casa_ecc" "$root/mnt/disk/le/live/casa" "$root/mnt/disk/le/archive/casa" "$root/etc/pki"
+  for file in fullchain.cer casa.key; do
+    echo "$file" >"$root/etc/acme/casa_ecc/$file"
+    ln -sf "/etc/acme/casa_ecc/$file" "$root/etc/ssl/acme/$file"
+    echo "$file" >"$root/mnt/disk/le/archive/casa/1-$file"
+    ln -sf "../../archive/casa/1-$file" "$root/mnt/disk/le/live/casa/$file"
+  done
+  ln -sfn /mnt/disk/le "$root/etc/letsencrypt"
+  echo bare >"$root/etc/bare.pem"
+  ln -sf /etc/pki/round "$root/etc/pki/circle" && ln -sf circle "$root/etc/pki/round"
+  diff - <(on sh -c '. /lib/functions/truca.sh
+    for file in /etc/ssl/acme/casa.key /etc/letsencrypt/live/casa/casa.key /etc/bare.pem /etc/truca/own.key; do truca_reached $file; done
+    truca_reached ""; truca_reached own.key; truca_reached /etc/pki/circle | sort -u') <<-EOF
+	/etc/ssl/acme
+	/etc/acme/casa_ecc
+	/etc/letsencrypt/live/casa
+	/etc/letsencrypt/archive/casa
+	/etc/bare.pem
+	/etc/truca
+	/etc/pki
+	EOF
+}
+it "the jail's mounts follow a certificate's links to where it is" reached
+owners_certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=casa \
+    -keyout "$root/etc/acme/casa_ecc/casa.key" -out "$root/etc/acme/casa_ecc/fullchain.cer" 2>/dev/null
+  chmod 600 "$root"/etc/acme/casa_ecc/* && chmod 700 "$root/etc/acme" && : >"$root/log"
+  sed -i "s#^\t\#option certificate .*#\toption certificate '/etc/ssl/acme/fullchain.cer'#; s#^\t\#option key .*#\toption key '/etc/ssl/acme/casa.key'#" "$root/etc/config/truca"
+  # only root can read it: said by the check, said in the log, and started all the same
+  ! on /etc/init.d/truca check && on /etc/init.d/truca check 2>&1 | grep -q 'the user truca cannot enter /etc/acme (mode 700' || return
+  on /etc/init.d/truca start && grep -q 'daemon.warn -- the certificate cannot be used.*the user truca cannot enter /etc/acme' "$root/log" &&
+    said instances.instance1.command.0=/usr/sbin/trucad instances.instance1.jail.mount./etc/ssl/acme=0 instances.instance1.jail.mount./etc/acme/casa_ecc=0
+}
+it "a certificate that only root can read is said by check and log, and costs no start" owners_certificate
+readable_again() {
+  chmod 755 "$root/etc/acme" && chgrp 843 "$root"/etc/acme/casa_ecc/* && chmod 640 "$root"/etc/acme/casa_ecc/*
+  [ "$(on /etc/init.d/truca check)" = ok ] && on /etc/init.d/truca start
+}
+it "and what the check says to do is enough" readable_again
 
 # The jail as ujail would make it of these mounts: the daemon, its libraries, and nothing else
 jail=$work/jail
@@ -453,6 +575,7 @@ serve() {
     chroot "$jail" /usr/sbin/trucad ctl status >"$work/status"
     chroot "$jail" /usr/sbin/trucad ctl stun >"$work/stun"
     grep -E "^(Cap|NoNew|Uid)" "/proc/$(sed -n "s/^\([0-9]*\) .*execve(\"\/usr\/sbin\/trucad\".*/\1/p" "$work/strace" | tail -n 1)/status" >"$work/caps"
+    openssl s_client -connect 10.99.0.1:8443 </dev/null 2>/dev/null | openssl x509 -noout -subject >"$work/subject"
     kill -HUP $daemon
     until grep -q reloaded "$work/daemon.log"; do kill -0 $daemon; done
     kill $daemon
@@ -465,6 +588,8 @@ pages() {
   grep -qi '<!doctype html>' "$work/page" && grep -q 8443 "$work/plain" && grep -q '^node id' "$work/status" && grep -q '10.99.0.1:3478' "$work/stun"
 }
 it "it served the page, the way to it, its status and STUN" pages
+linked() { grep -q 'CN *= *casa$' "$work/subject"; }
+it "in the jail it showed the owner's certificate, which was a link out of its directory" linked
 powerless() { [ "$(grep -c '0000000000000000$' "$work/caps")" = 5 ] && grep -q 'NoNewPrivs:.1' "$work/caps" && grep -q 'Uid:.843.843' "$work/caps"; }
 it "it had no capability in any set, and its own user" powerless
 state() { [ -f "$root/etc/truca/node.key" ] && [ "$(stat -c '%u %a' "$root/etc/truca/node.key")" = "843 600" ]; }
@@ -485,6 +610,39 @@ listed() {
   ' "$work/strace" "$root/etc/seccomp/truca.json"
 }
 it "it used no system call that is not on the list" listed
+
+# --- sysupgrade ------------------------------------------------------------------------------------------------
+
+# As /sbin/sysupgrade makes its list: keep.d, conffiles, and what scripts in /lib/upgrade add
+sysupgrade_list() {
+  on sh -c '
+    . /lib/functions.sh
+    for file in /lib/upgrade/*.sh; do . "$file"; done
+    find $(cat /lib/upgrade/keep.d/*) \( -type f -o -type l \) 2>/dev/null
+    cat /usr/lib/opkg/info/*.conffiles
+    : >/tmp/conffiles
+    for hook in $sysupgrade_init_conffiles; do $hook /tmp/conffiles; done
+    cat /tmp/conffiles' | sort
+}
+upgraded() {
+  sysupgrade_list >"$work/kept"
+  # what the daemon has made, on what outlives a restart
+  (cd "$root" && find . -xdev -user 843 -type f ! -path './var/*' ! -path './tmp/*' ! -path './proc/*' | sed 's/^\.//' | sort) >"$work/made"
+  grep -qx /etc/truca/node.key "$work/made" || return
+  [ -z "$(comm -13 "$work/kept" "$work/made")" ] || { echo "made and not kept:"; comm -13 "$work/kept" "$work/made"; return 1; }
+  local file
+  for file in /etc/config/truca /etc/ssl/acme/casa.key /etc/acme/casa_ecc/casa.key /etc/ssl/acme/fullchain.cer /etc/acme/casa_ecc/fullchain.cer; do
+    grep -qx "$file" "$work/kept" || { echo "$file is not kept"; return 1; }
+  done
+  [ -z "$(uniq -d "$work/kept")" ] && ! grep -q bare.pem "$work/kept"
+}
+it "sysupgrade keeps what the daemon has made, its settings, and the owner's certificate wherever it is" upgraded
+elsewhere() {
+  mkdir -p "$root/mnt/disk/truca" && touch "$root/mnt/disk/truca/node.key"
+  cp "$root/etc/config/truca" "$work/config-before" && printf "config node\n\toption state '/mnt/disk/truca'\n" >"$root/etc/config/truca"
+  sysupgrade_list | grep -qx /mnt/disk/truca/node.key && cp "$work/config-before" "$root/etc/config/truca"
+}
+it "and a state that is elsewhere" elsewhere
 
 # --- a router without fw3 and fw4 ------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ _truca_node() {
 	config_get truca_listen "$1" listen "$truca_listen"
 	config_get truca_certificate "$1" certificate "$truca_certificate"
 	config_get truca_key "$1" key "$truca_key"
+	config_get truca_community "$1" community_host "$truca_community"
 }
 
 _truca_discovery() {
@@ -44,7 +45,7 @@ _truca_firewall() {
 truca_load() {
 	truca_port=8443 truca_http_port=8080 truca_stun_port=3478
 	truca_state=/etc/truca truca_run_dir=/var/run/truca
-	truca_listen='' truca_certificate='' truca_key='' truca_mdns=1 truca_publish=1
+	truca_listen='' truca_certificate='' truca_key='' truca_community='' truca_mdns=1 truca_publish=1
 	truca_reflexive=1 truca_reflexive_ports=3480-3483
 	truca_turn=1 truca_relays=24576-24831 truca_reject_stray=1
 	config_load truca
@@ -200,6 +201,83 @@ truca_discovery_dirs() {
 
 truca_discovery_dirs_rw() {
 	echo /var/run/bmx6/sms/sendSms /var/run/bmx7/sms/sendSms
+}
+
+# truca_hops FILE: its path, that of what it is a link to, and so on
+truca_hops() {
+	local file="$1" links=0 target
+	while [ "$links" -lt 20 ]; do
+		case "$file" in /*) echo "$file" ;; *) return 0 ;; esac
+		target="$(readlink "$file")" || return 0
+		case "$target" in /*) file="$target" ;; *) file="${file%/*}/$target" ;; esac
+		# Textually: in the jail the directories have the names by which they are reached
+		file="$(echo "$file" | sed -e ':again' -e 's#///*#/#g' -e 's#/\./#/#' -e 's#/[^/][^/]*/\.\./#/#' -e 's#^/\.\./#/#' -e 't again')"
+		links=$((links + 1))
+	done
+}
+
+# truca_reached FILE: what the jail must show so that FILE can be read in it: its directory, that of what it is a link
+# to, and so on, since a link leads nowhere where its target is not mounted. A directory and not the file, because
+# renewal replaces the file; but the file alone where its directory is not for us to show.
+truca_reached() {
+	local file
+	truca_hops "$1" | while read -r file; do
+		case "${file%/*}" in
+		"" | /etc | /root | /tmp | /usr | /var) echo "$file" ;;
+		*) echo "${file%/*}" ;;
+		esac
+	done
+}
+
+# Whether this router's dnsmasq drops a private address that another name server tells for the community's host
+truca_is_rebound() {
+	truca_rebound=''
+	[ -n "$truca_community" ] || return 1
+	config_load dhcp 2>/dev/null
+	config_foreach _truca_dnsmasq dnsmasq
+	# what it knows by itself it tells
+	config_foreach _truca_domain domain
+	[ -n "$truca_rebound" ]
+}
+
+_truca_dnsmasq() {
+	local on domains domain
+	config_get_bool on "$1" rebind_protection 1
+	config_get domains "$1" rebind_domain
+	[ "$on" = 1 ] || return 0
+	for domain in $domains; do
+		domain="${domain#/}"
+		case ".$truca_community" in *".${domain%/}") return 0 ;; esac
+	done
+	truca_rebound=1
+}
+
+_truca_domain() {
+	local name
+	config_get name "$1" name
+	[ "$name" != "$truca_community" ] || truca_rebound=''
+}
+
+# truca_taken PORT: whether another program of this router has this TCP port, now or by uhttpd's settings
+truca_taken() {
+	local own port="$1"
+	own="$(id -u truca 2>/dev/null)"
+	config_load uhttpd 2>/dev/null
+	truca_web=''
+	config_foreach _truca_web uhttpd
+	case " $truca_web " in *":$port "*) return 0 ;; esac
+	# state 0A listens; an address ends with the port
+	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+		awk -v port="$(printf ':%04X' "$port")" -v own="${own:-none}" '
+			$4 == "0A" && substr($2, length($2) - 4) == port && $8 != own { found = 1 } END { exit !found }'
+}
+
+_truca_web() {
+	local ports
+	config_get ports "$1" listen_http
+	truca_web="$truca_web $ports"
+	config_get ports "$1" listen_https
+	truca_web="$truca_web $ports "
 }
 
 # Whether fw3 or fw4 governs this router
