@@ -96,12 +96,16 @@ describe('a router that wants to listen', () => {
 
   /** Both are told that it was not genuine. */
   async function bothAreTold(caller, callee, rang) {
-    await caller.stageIs('ended', ['not_genuine']);
-    if (rang) await callee.stageIs('ended', ['not_genuine']);
-    else await callee.page.getByText(/was not genuine/).first().waitFor();
-    for (const router of routers) {
-      if (router.failure) throw router.failure;
-      router.tell();
+    try {
+      await caller.stageIs('ended', ['not_genuine']);
+      if (rang) await callee.stageIs('ended', ['not_genuine']);
+      else await callee.page.getByText(/was not genuine/).first().waitFor();
+    } catch (error) {
+      const { packets, states } = await spy.do('heard');
+      error.message += `; the eavesdropper was ${states.join(', ') || 'not connected'} and got ${packets} packets of media`;
+      throw routers.find(({ failure }) => failure)?.failure ?? error;
+    } finally {
+      for (const router of routers) router.tell();
     }
     await both(caller, callee, (person) => person.closesStage());
   }
