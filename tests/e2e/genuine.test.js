@@ -3,15 +3,15 @@
 // one packet of media; and that both people are told.
 
 import assert from 'node:assert/strict';
-import { after, before, describe } from 'node:test';
+import { describe } from 'node:test';
 import { build } from '../../daemon/web/node_modules/vite/dist/node/index.js';
 import { both, chat, connect, hangUp } from './lib/call.js';
 import { certificate } from './lib/certificate.js';
 import { Lab } from './lib/lab.js';
 import { Eavesdropper, forged, printOf, Router } from './lib/liar.js';
 import { browserIn, firefoxIn, Person } from './lib/person.js';
-import { scenario } from './lib/scenario.js';
 import { spellings } from './lib/spellings.js';
+import { stage } from './lib/stage.js';
 import { until } from './lib/until.js';
 
 /** The page's own checks, built as the page is. */
@@ -27,24 +27,22 @@ async function checks() {
 describe('a router that wants to listen', () => {
   let lab, paper, spy, spies = [], browsers = [];
   const people = [], routers = [];
-  const scene = (name, body, options) => scenario(name, () => ({ lab, people }), body, options);
   const other = (one) => people.find((person) => person !== one);
   const routerOf = (one) => routers[people.indexOf(one)];
-
-  before(async () => {
-    lab = await Lab.up('routed', 2, { name: 'genuine' });
-    paper = await certificate('truca');
-    browsers = await Promise.all([browserIn('c1'), firefoxIn('c2')]);
-    await lab.joined();
-    for (const i of [1, 2]) routers.push(await Router.between(`c${i}`, lab.node(i), paper));
-  }, { timeout: 120_000 });
-
-  after(async () => {
-    for (const router of routers) router.close();
-    await Promise.all(browsers.map((browser) => browser.close()));
-    paper?.remove();
-    await lab?.down();
-  }, { timeout: 60_000 });
+  const scene = stage({
+    people: () => people,
+    up: async (at) => {
+      lab = at.lab = await Lab.up('routed', 2, { name: 'genuine' });
+      paper = await certificate('truca');
+      browsers = at.browsers = await Promise.all([browserIn('c1'), firefoxIn('c2')]);
+      await lab.joined();
+      for (const i of [1, 2]) routers.push(await Router.between(`c${i}`, lab.node(i), paper));
+    },
+    down: () => {
+      for (const router of routers) router.close();
+      paper?.remove();
+    },
+  });
 
   scene('and changes nothing is not noticed', async () => {
     people.push(await (await Person.at(browsers[0], routers[0], 'Anna')).signIn());

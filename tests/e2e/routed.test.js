@@ -63,6 +63,16 @@ describe('three routers in a line, routed', () => {
     await anna.picture('people-measured');
   });
 
+  scene('a second tap where the first one was neither hangs up nor calls again', async () => {
+    await anna.rings(carla);
+    await carla.isRungBy(anna);
+    await carla.tapsTwice('answer');
+    await both(anna, carla, (person) => person.stageIs('connected'));
+    await carla.tapsTwice('hangup');
+    await both(anna, carla, (person) => person.stageIs('ended', ['hung_up']));
+    await both(anna, carla, (person) => person.closesStage());
+  });
+
   scene('a name that is taken at this node is refused with words', async () => {
     const twin = await Person.at(browsers[0], lab.node(1), 'Anna');
     try {
