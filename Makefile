@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e bench sim guards night figures fuzz lint web daemon lab-up lab-down lab-shell clean
+.PHONY: help run test unit e2e router bench sim guards night figures fuzz lint web daemon lab-up lab-down lab-shell clean
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEB := daemon/web
@@ -26,6 +26,9 @@ unit: daemon ## Tests of the daemon, the protocol's examples and the page; as ro
 
 e2e: daemon ## Real browsers across a mesh of namespaces; E2E=routed, firefox, … runs one part (README)
 	@tools/e2e.sh
+
+router: web ## Our package on an emulated router: a hundred people, 20 power cuts; root; CONSOLE=1 for one by hand
+	@tools/router.sh
 
 bench: web ## Costs beside bare servers, into target/bench; BENCH=relay|memory|stun|turn|idle|mips|gossip|calls runs one
 	@tools/need.sh rust
@@ -55,8 +58,8 @@ guards: web ## Takes each guard of tests/guards/list.json out and sees its test 
 night: ## What is too long for each change: guards and mutants
 	@.ci/night
 
-figures: ## What bench and sim measured, kept in docs/figures.jsonl and written into the documents
-	@python3 tools/figures.py keep $(BUILT)/bench/results.jsonl $(BUILT)/sim/results.jsonl
+figures: ## What bench, sim and router measured, kept in docs/figures.jsonl and written into the documents
+	@python3 tools/figures.py keep $(BUILT)/bench/results.jsonl $(BUILT)/sim/results.jsonl $(BUILT)/router/results.jsonl
 	@python3 tools/figures.py documents
 
 fuzz: web ## Every fuzz target for FUZZ_SECONDS (60)

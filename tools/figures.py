@@ -112,6 +112,19 @@ class Figures:
                 rows.append((words, f"{count:,.0f}", *(number(count / clock / 1_000) for clock in (400, 560, 580))))
         return table(("", "instructions", "ms at 400 MHz", "560 MHz", "580 MHz"), rows)
 
+    def router(self):
+        value = lambda metric, unit="": self.value("router", metric, unit=unit)
+        rows = (
+            ("resident, nobody there", value("rss_kib_idle", " KiB"), "2,048 KiB"),
+            ("resident, 99 people over TLS", value("rss_kib_99", " KiB"), ""),
+            ("flash that the installed package takes (jffs2)", value("flash_kib", " KiB"), ""),
+            ("the whole page, each file over a connection of its own", value("page_ms", " ms"), ""),
+            ("its script, with the handshake", value("script_ms", " ms"), ""),
+            ("a Binding request of STUN, there and back", value("stun_ms", " ms"), ""),
+            ("power cuts survived with the same node and the same people", value("power_cuts_survived"), "all of 20"),
+        )
+        return table(("", "measured", "goal"), rows)
+
     def speed(self):
         rows = []
         for bench, metric, words in (

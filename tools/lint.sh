@@ -18,7 +18,7 @@ check "page types" npm --prefix daemon/web run --silent check
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 for script in "${scripts[@]}"; do check "bash -n $script" bash -n "$script"; done
 # A router's shell is busybox ash; these say so to shellcheck
-mapfile -t router < <(git ls-files openwrt-feed luci-app tests/package/openwrt | xargs grep -l '^# shellcheck shell=dash\|^#!/bin/sh')
+mapfile -t router < <(git ls-files openwrt-feed luci-app tests/package/openwrt tests/router/guest | xargs grep -l '^# shellcheck shell=dash\|^#!/bin/sh')
 scripts+=("${router[@]}")
 if command -v busybox >/dev/null; then
   for script in "${router[@]}"; do check "ash -n $script" busybox ash -n "$script"; done

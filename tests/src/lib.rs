@@ -5,7 +5,8 @@
 //! that the two can disagree; [`rogue`] is a node that says what no node would, [`asker`] a client of
 //! STUN and TURN. [`bus`] is OpenWrt's `ubusd`, where there is one, and
 //! [`namespace`] a machine that a test can spoil. [`keys`] and [`sim`] are a network in virtual time, and people in it,
-//! [`world`] the records of a city; [`figures`] keeps what was measured there. [`shape`] is a bad link.
+//! [`world`] the records of a city; [`figures`] keeps what was measured there. [`shape`] is a bad link. [`visit`] is what
+//! people do at a node.
 
 pub mod asker;
 pub mod bus;
@@ -17,6 +18,7 @@ pub mod page;
 pub mod rogue;
 pub mod shape;
 pub mod sim;
+pub mod visit;
 pub mod websocket;
 pub mod world;
 
