@@ -165,6 +165,8 @@ pub struct Overrides {
     pub peers: Vec<String>,
     /// Where `ubusd` listens, when not where it does on OpenWrt: `--ubus`, for tests.
     pub ubus: Option<PathBuf>,
+    /// Whether to log to the system's log: `--syslog`, for procd.
+    pub syslog: bool,
 }
 
 /// An option set by a flag.
