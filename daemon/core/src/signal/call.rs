@@ -384,10 +384,17 @@ impl Calls {
             self.leg_refused(session, call, &frame.to, Reason::Unreachable);
             return;
         }
-        self.peer_away(now, session, call);
         let Some(end) = self.ends.get(&(session, call)) else { return };
         let keep = !matches!(frame.body, CallBody::Restore | CallBody::Restored | CallBody::Presence(_));
-        if keep && end.peer.as_ref().is_some_and(|(_, at)| *at == node) {
+        if end.peer.as_ref().is_some_and(|(_, at)| *at != node) {
+            // it was for a node that the peer has left: that one may be gone, and the call goes on elsewhere
+            if keep {
+                self.tell_peer(session, call, frame.body);
+            }
+            return;
+        }
+        self.peer_away(now, session, call);
+        if keep {
             self.keep(session, call, frame.body);
         }
     }

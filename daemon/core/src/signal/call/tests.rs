@@ -6,6 +6,9 @@ use crate::name::Address;
 use crate::wire::bytes::Bytes;
 use crate::wire::page::Media;
 
+mod away;
+mod edges;
+
 const S: SessionId = SessionId(1);
 
 fn device(n: u8) -> Device {
