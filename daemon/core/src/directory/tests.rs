@@ -446,7 +446,10 @@ proptest! {
     }
 }
 
+mod compare;
+mod edges;
 mod lazy;
+mod window;
 
 /// An account, signed as its home would.
 fn signed(home: &Signer, by: &Signer) -> Proven<Record> {
