@@ -133,7 +133,7 @@ impl Gossip {
 
 /// Whether foca would learn from it: what says nothing new is not handed on, since foca looks through all members
 /// for each.
-fn is_news(ours: &Known<Member>, said: &Known<Member>) -> bool {
+pub(super) fn is_news(ours: &Known<Member>, said: &Known<Member>) -> bool {
     use foca::Identity as _;
     if ours.id() != said.id() {
         return !ours.id().win_addr_conflict(said.id());

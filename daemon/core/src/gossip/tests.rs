@@ -234,6 +234,8 @@ fn only_so_many_are_looked_at() {
     assert_eq!(left.echoes.len(), echo::MAX_LOOKED_AT);
 }
 
+mod members;
+mod news;
 mod roll;
 
 /// Hands each other's datagrams over until both are quiet.
