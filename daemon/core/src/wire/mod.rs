@@ -9,4 +9,6 @@ mod examples;
 pub mod node;
 pub mod page;
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod vectors;

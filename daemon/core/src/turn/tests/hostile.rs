@@ -18,8 +18,12 @@ fn a_storm_of_allocations_from_forged_sources_leaves_nothing_behind() {
     let signed = talker.signed(method::ALLOCATE, transport);
     for port in 1024..6024 {
         // without credentials, and a replay of somebody's good request
-        assert_eq!(rig.ask(stranger(port), &bare).unwrap().error(), Some(401));
-        assert_eq!(rig.ask(stranger(port), &signed).unwrap().error(), Some(438));
+        for (question, error) in [(&bare, 401), (&signed, 438)] {
+            let answer = rig.ask(stranger(port), question).unwrap();
+            assert_eq!(answer.error(), Some(error));
+            // with IP and UDP never more than twice what was asked: nobody gains by a forged source
+            assert!(!amplifies(question.len(), answer.0.len(), stranger(port).address));
+        }
     }
     assert_eq!((rig.server.len(), rig.server.allocations.len(), rig.server.accounts.len()), (0, 0, 0));
     assert_eq!((rig.server.counters().unauthorized, rig.server.counters().stale_nonces), (5001, 5000));
