@@ -41,16 +41,68 @@ pub fn load(state_dir: &Path) -> (Saved, Option<String>) {
 /// # Errors
 /// What the system says; the old file is as it was.
 pub fn save(state_dir: &Path, saved: &Saved) -> io::Result<()> {
+    replace(&mut Disk::default(), state_dir, &saved.encode())
+}
+
+/// The steps of a replacement. A power cut may come between any two of them, and what was not synced may be lost or
+/// half there.
+fn replace(disk: &mut impl Steps, state_dir: &Path, content: &[u8]) -> io::Result<()> {
     let path: PathBuf = state_dir.join(FILE);
     let fresh = path.with_extension("new");
-    // what is kept of passwords is nobody else's business
-    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(&saved.encode())?;
-    file.sync_all()?;
-    fs::rename(&fresh, &path)?;
+    disk.create(&fresh)?;
+    disk.write(content)?;
+    disk.sync()?;
+    disk.rename(&fresh, &path)?;
     // the rename itself must survive a power cut too
-    File::open(state_dir)?.sync_all()
+    disk.sync_directory(state_dir)
 }
+
+/// What a replacement needs of a file system.
+trait Steps {
+    /// Makes an empty file, the one that is written and synced from now on.
+    fn create(&mut self, path: &Path) -> io::Result<()>;
+    fn write(&mut self, content: &[u8]) -> io::Result<()>;
+    fn sync(&mut self) -> io::Result<()>;
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
+    fn sync_directory(&mut self, path: &Path) -> io::Result<()>;
+}
+
+/// The real one.
+#[derive(Default)]
+struct Disk(Option<File>);
+
+impl Disk {
+    fn file(&mut self) -> io::Result<&mut File> {
+        self.0.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Steps for Disk {
+    fn create(&mut self, path: &Path) -> io::Result<()> {
+        // what is kept of passwords is nobody else's business
+        self.0 = Some(File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?);
+        Ok(())
+    }
+
+    fn write(&mut self, content: &[u8]) -> io::Result<()> {
+        self.file()?.write_all(content)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file()?.sync_all()
+    }
+
+    fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_directory(&mut self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod power;
 
 #[cfg(test)]
 mod tests {
