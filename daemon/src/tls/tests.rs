@@ -35,19 +35,35 @@ fn another_kind_of_key_is_refused() {
 }
 
 #[test]
-fn a_cut_or_mutated_certificate_never_panics_and_rarely_has_a_point() {
+fn a_cut_certificate_has_no_point_and_a_mutated_one_none_but_what_stands_in_it() {
     for length in 0..OPENSSL_CERTIFICATE.len() {
         assert_eq!(certificate::point(&OPENSSL_CERTIFICATE[..length]), None, "{length} bytes");
+        assert_eq!(certificate::host(&OPENSSL_CERTIFICATE[..length]), None, "{length} bytes");
     }
     let longer = [OPENSSL_CERTIFICATE, &[0]].concat();
     assert_eq!(certificate::point(&longer), None);
+    let point = certificate::point(OPENSSL_CERTIFICATE).unwrap();
+    let key = OPENSSL_CERTIFICATE.windows(65).position(|bytes| bytes == point).unwrap();
+    let mut refused = vec![0; OPENSSL_CERTIFICATE.len()];
     for at in 0..OPENSSL_CERTIFICATE.len() {
         for bit in 0..8 {
             let mut der = OPENSSL_CERTIFICATE.to_vec();
             der[at] ^= 1 << bit;
-            let _ = (certificate::point(&der), certificate::host(&der));
+            match certificate::point(&der) {
+                None => refused[at] += 1,
+                // never bytes from anywhere else
+                Some(shown) => assert_eq!(shown, der[key..key + 65], "byte {at}, bit {bit}"),
+            }
+            assert!(
+                certificate::host(&der)
+                    .is_none_or(|host| der.windows(host.len()).any(|w| w == host.as_bytes()))
+            );
         }
     }
+    // what says that it is a P-256 key, and how long it is, may not change: algorithm, curve, and the key's first byte
+    assert!(refused[key - 26..=key].iter().all(|refused| *refused == 8), "{:?}", &refused[key - 26..=key]);
+    // nor may what frames all of it
+    assert!(refused[..8].iter().all(|refused| *refused == 8), "{:?}", &refused[..8]);
 }
 
 #[test]

@@ -87,12 +87,34 @@ fn a_question_is_answered_and_an_unknown_one_refused_with_words() {
 #[test]
 fn those_who_only_hold_a_place_give_way_in_time() {
     let dir = run_dir("places");
-    let at = dir.clone();
-    with_server(&dir, move || {
-        let silent: Vec<_> =
-            (0..MAX_ASKING - 1).map(|_| BlockingStream::connect(path(&at)).unwrap()).collect();
-        assert!(ask(&at, "status", &Map::new()).is_ok());
-        drop(silent);
+    // in virtual time, which passes while everybody waits
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let server = Server::bind(&dir).unwrap();
+        let (events, mut inbox) = mpsc::channel(4);
+        tokio::task::spawn_local(server.serve(events));
+        tokio::task::spawn_local(async move {
+            while let Some(Event::Ask { reply, .. }) = inbox.recv().await {
+                let _ = reply.send(Ok(json!({})));
+            }
+        });
+        let mut silent = Vec::new();
+        for _ in 0..MAX_ASKING {
+            silent.push(UnixStream::connect(path(&dir)).await.unwrap());
+        }
+        let began = time::Instant::now();
+        let mut asking = UnixStream::connect(path(&dir)).await.unwrap();
+        asking.write_all(b"{\"command\":\"status\"}\n").await.unwrap();
+        let mut answer = String::new();
+        let answered = time::timeout(10 * PATIENCE, asking.read_to_string(&mut answer)).await;
+        assert!(answered.is_ok(), "all places are taken for good");
+        assert_eq!(answer, "{}\n");
+        let waited = began.elapsed();
+        assert!((PATIENCE..2 * PATIENCE).contains(&waited), "{waited:?}");
+        // who held a place was shut out, and is not just silent any more
+        let mut left = String::new();
+        assert_eq!(time::timeout(PATIENCE, silent[0].read_to_string(&mut left)).await.unwrap().unwrap(), 0);
     });
 }
 

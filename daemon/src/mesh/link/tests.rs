@@ -1,10 +1,12 @@
 //! Frames in pieces, too large, and cut off; deadlines in virtual time.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use rustls::sign::CertifiedKey;
 use tokio::{
-    io::{DuplexStream, duplex},
+    io::{DuplexStream, ReadBuf, duplex},
     task::{JoinHandle, LocalSet, spawn_local},
 };
 
@@ -109,19 +111,47 @@ async fn a_link_cut_within_a_frame_closes_without_it() {
         .await;
 }
 
+/// Gives a byte or more at each read, and notes how much memory it was offered for them.
+struct Trickle {
+    bytes: Vec<u8>,
+    given: usize,
+    a_read: usize,
+    /// What had been given before each read, and the room that it found.
+    rooms: Vec<(usize, usize)>,
+}
+
+impl AsyncRead for Trickle {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (given, room) = (self.given, buffer.remaining());
+        self.rooms.push((given, room));
+        let next = self.a_read.min(room).min(self.bytes.len() - given);
+        buffer.put_slice(&self.bytes[given..given + next]);
+        self.given += next;
+        Poll::Ready(Ok(()))
+    }
+}
+
 #[tokio::test]
 async fn an_announced_length_takes_no_memory_before_its_bytes_come() {
-    let counters = Counters::default();
-    let (mut wire, mut ours) = duplex(1 << 17);
-    wire.write_all(&(MAX_FRAME as u32).to_be_bytes()).await.unwrap();
-    wire.write_all(&[1; 100]).await.unwrap();
-    wire.shutdown().await.unwrap();
-    assert!(read_frame(&mut ours, &counters).await.is_err());
-    // The growth rule itself: never more than the first read or twice what came.
-    let (mut wire, mut ours) = duplex(1 << 17);
-    wire.write_all(&framed(&[1; 5000])).await.unwrap();
-    let frame = read_frame(&mut ours, &counters).await.unwrap().unwrap();
-    assert_eq!((frame.len(), frame.capacity()), (5000, 5000));
+    for (a_read, length) in [(100, MAX_FRAME), (1, 3_000), (usize::MAX, MAX_FRAME)] {
+        let mut wire = Trickle { bytes: framed(&vec![7; length]), given: 0, a_read, rooms: Vec::new() };
+        let frame = read_frame(&mut wire, &Counters::default()).await.unwrap().unwrap();
+        assert_eq!((frame.len(), frame.capacity()), (length, length));
+        for (given, room) in wire.rooms {
+            // the room that is free and what has come are what is allocated
+            let come = given.saturating_sub(4);
+            assert!(room <= come.max(FIRST_READ), "{room} bytes are waiting for more when {come} have come");
+        }
+    }
+    // and one that never comes costs no more than that
+    let mut wire =
+        Trickle { bytes: (MAX_FRAME as u32).to_be_bytes().to_vec(), given: 0, a_read: 4, rooms: Vec::new() };
+    assert!(read_frame(&mut wire, &Counters::default()).await.is_err());
+    assert_eq!(wire.rooms, [(0, 4), (4, FIRST_READ)]);
 }
 
 #[tokio::test]

@@ -23,6 +23,11 @@ const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: casa\r\nConnection: Upgrade\r\n
 fn visit(door: Door) -> (DuplexStream, mpsc::Receiver<Event>, Rc<Site>) {
     let (sender, events) = mpsc::channel(2);
     let site = Rc::new(Site::new(sender, 8443, "AB:CD".to_owned()));
+    (visit_site(door, &site), events, site)
+}
+
+/// A further connection to a site.
+fn visit_site(door: Door, site: &Rc<Site>) -> DuplexStream {
     let (wire, ours) = duplex(4096);
     let address = "10.1.1.1:8443".parse().unwrap();
     let visit = Visit { remote: address, local: address, door };
@@ -32,7 +37,7 @@ fn visit(door: Door) -> (DuplexStream, mpsc::Receiver<Event>, Rc<Site>) {
             socket.run().await;
         }
     });
-    (wire, events, site)
+    wire
 }
 
 /// Everything until the end of the connection.
@@ -339,12 +344,32 @@ async fn the_largest_message_arrives_even_when_it_comes_with_the_request() {
 async fn the_513th_socket_is_refused_with_words() {
     LocalSet::new()
         .run_until(async {
-            let (mut wire, _events, site) = visit(Door::Https);
-            site.counters.sockets.set(ws::MAX_SOCKETS);
-            wire.write_all(UPGRADE.replace("Upgrade\r", "Upgrade, close\r").as_bytes()).await.unwrap();
-            let answer = rest(&mut wire).await;
+            let (_, mut events, site) = visit(Door::Https);
+            let mut open = Vec::new();
+            // each is a socket that has been upgraded and whose page the node knows
+            for n in 0..ws::MAX_SOCKETS {
+                let mut wire = visit_site(Door::Https, &site);
+                wire.write_all(UPGRADE.as_bytes()).await.unwrap();
+                let Some(Event::PageOpened { page, out, .. }) = events.recv().await else { panic!("{n}") };
+                let mut answer = [0; 12];
+                wire.read_exact(&mut answer).await.unwrap();
+                assert_eq!(&answer, b"HTTP/1.1 101", "socket {n}");
+                open.push((wire, page, out));
+            }
+            assert_eq!(site.counters.refused.get(), 0);
+            let mut last = visit_site(Door::Https, &site);
+            last.write_all(UPGRADE.replace("Upgrade\r", "Upgrade, close\r").as_bytes()).await.unwrap();
+            let answer = rest(&mut last).await;
             assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
             assert_eq!(site.counters.refused.get(), 1);
+            // one that goes leaves its place
+            drop(open.pop());
+            let Some(Event::PageClosed { .. }) = events.recv().await else { panic!("it is gone") };
+            let mut wire = visit_site(Door::Https, &site);
+            wire.write_all(UPGRADE.as_bytes()).await.unwrap();
+            let Some(Event::PageOpened { out: _out, .. }) = events.recv().await else {
+                panic!("it has a place")
+            };
         })
         .await;
 }
