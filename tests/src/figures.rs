@@ -6,6 +6,48 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
+/// The document whose promises the simulation keeps.
+const SCALE: &str = include_str!("../../docs/scale.md");
+
+/// The cells of the table of a quiet mesh: of its head, and of the row that begins so.
+fn rows(row: &str) -> [Vec<&'static str>; 2] {
+    let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect();
+    let table = SCALE.split("<!-- figures: city -->").nth(1).expect("the table is there");
+    let head = table.lines().find(|line| line.starts_with('|')).expect("it has a head");
+    let found = table.lines().find(|line| line.trim_start_matches(['|', ' ']).starts_with(row));
+    [cells(head), cells(found.unwrap_or_else(|| panic!("docs/scale.md has no row “{row}”")))]
+}
+
+/// A number as documents write it, whatever unit follows it.
+fn number(text: &str) -> f64 {
+    let word = text.split_whitespace().next().unwrap_or_default().replace(',', "");
+    word.parse().unwrap_or_else(|_| panic!("docs/scale.md: “{text}” begins with no number"))
+}
+
+/// What docs/scale.md says was measured in a mesh of this size, in the row that begins so; nothing for other sizes.
+///
+/// # Panics
+/// When the document has no such row.
+pub fn documented(row: &str, n: usize) -> Option<f64> {
+    let [head, found] = rows(row);
+    let column = head
+        .iter()
+        .position(|cell| cell.strip_suffix(" nodes").is_some_and(|size| number(size) == n as f64))?;
+    Some(number(found[column]))
+}
+
+/// The goal that docs/scale.md states in the row that begins so, for a mesh of up to this size.
+///
+/// # Panics
+/// When there is none.
+pub fn goal(row: &str, n: usize) -> f64 {
+    let [_, found] = rows(row);
+    let goals = found.last().copied().unwrap_or_default().split(", ");
+    let mut fitting =
+        goals.filter(|goal| goal.split(" at ").nth(1).is_none_or(|size| n as f64 <= number(size)));
+    number(fitting.next().unwrap_or_else(|| panic!("docs/scale.md states no goal of “{row}” for {n} nodes")))
+}
+
 /// What a figure was measured in.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {

@@ -1,5 +1,5 @@
 //! What a directory of the size of a city does to one router: searching it as somebody types, and a home that
-//! makes a million names.
+//! makes names without end: a million in an optimised build, ten thousand in a plain one.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ fn ten_thousand_people_are_searched_as_one_types() {
 }
 
 #[test]
-fn a_home_that_makes_a_million_names_gets_its_two_thousand_and_nobody_else_is_lost() {
+fn a_home_that_makes_names_without_end_gets_its_two_thousand_and_nobody_else_is_lost() {
     let own = NodeId([1; 16]);
     let (mut directory, city) = city(own, 74);
     let home = directory.nodes().next().expect("a node").id();

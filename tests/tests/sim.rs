@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::RngExt;
 use serde_json::json;
 use truca_core::id::CallId;
-use truca_tests::figures::Run;
+use truca_tests::figures::{Run, documented, goal};
 use truca_tests::sim::{Mesh, Person};
 use truca_tests::world::{self, City};
 
@@ -186,9 +186,12 @@ fn settled(seed: u64, n: usize, loss_permille: u32) -> (Mesh, Run) {
     (mesh, Run { n, loss_permille, seed })
 }
 
-/// The stated bound on detection for a mesh of this size.
-fn detection(n: usize) -> Duration {
-    if n <= 100 { truca_core::gossip::DETECTION } else { truca_core::gossip::DETECTION_CITY }
+/// The stated bound on detection for a mesh of this size, in seconds: the document and the code state one.
+fn detection(n: usize) -> f64 {
+    use truca_core::gossip::{DETECTION, DETECTION_CITY};
+    let stated = goal("a death known to all, worst of 9", n);
+    assert_eq!(stated, if n <= 100 { DETECTION } else { DETECTION_CITY }.as_secs_f64());
+    stated
 }
 
 fn all_know_who_lives(mesh: &Mesh) -> bool {
@@ -210,8 +213,7 @@ fn a_death_is_known_everywhere_within_the_stated_time() {
         times.sort_by(f64::total_cmp);
         run.figure("death_known_s", times[4], "s");
         run.figure("death_known_worst_s", times[8], "s");
-        // who probes whom is chance, so one in nine may be unlucky
-        assert!(times[7] <= detection(n).as_secs_f64(), "{times:?}");
+        assert!(times[8] <= detection(n), "{times:?}");
     }
 }
 
@@ -230,7 +232,7 @@ fn news_of_a_person_is_everywhere_within_seconds() {
         times.sort_by(f64::total_cmp);
         run.figure("record_to_all_s", times[4], "s");
         run.figure("record_to_all_worst_s", times[8], "s");
-        assert!(times[4] <= if n <= 100 { 1.5 } else { 3.0 }, "{times:?}");
+        assert!(times[4] <= goal("a new record at everyone", n), "{times:?}");
     }
 }
 
@@ -258,8 +260,17 @@ fn an_idle_mesh_costs_little_and_nobody_is_declared_dead_who_lives() {
             run.figure("cpu_ms_per_s", per(worked(&mesh) - cpu) * 1_000.0, "ms/s");
             let checks = (checks(&mesh) - checked) as f64;
             run.figure("checks_per_s_node", per(checks), "signatures/s");
-            run.figure("idle_bytes_per_s_node", per(sent(&mesh) - before.0), "B/s");
-            run.figure("idle_link_bytes_per_s_node", per(linked(&mesh) - before.1), "B/s");
+            let (datagrams, frames) = (per(sent(&mesh) - before.0), per(linked(&mesh) - before.1));
+            run.figure("idle_bytes_per_s_node", datagrams, "B/s");
+            run.figure("idle_link_bytes_per_s_node", frames, "B/s");
+            // what is promised, and that the document's figures are still those of this code: a quarter more is
+            // another mesh (what links carry in five minutes is less even than in an hour)
+            let (quiet, links) = ("membership and news of a quiet mesh", "the same over links");
+            assert!(datagrams <= goal(quiet, n), "{datagrams} B/s");
+            for (row, measured, more) in [(quiet, datagrams, 1.25), (links, frames, 1.5)] {
+                let figure = documented(row, n).unwrap_or(measured);
+                assert!(measured <= figure * more, "{row}: {measured} B/s, docs/scale.md says {figure}");
+            }
             let died = deaths(&mesh) - before.2;
             run.figure("false_deaths", f64::from(died), "");
             assert_eq!(died, 0, "nobody has died");
@@ -280,7 +291,7 @@ fn a_mesh_that_was_cut_in_two_heals() {
         mesh.partition(None);
         let took = mesh.run_until(180 * SECOND, Mesh::agrees).expect("it heals");
         run.figure("heal_s", took.as_secs_f64(), "s");
-        assert!(took <= 30 * SECOND, "{took:?}");
+        assert!(took.as_secs_f64() <= goal("after a partition of two minutes", n), "{took:?}");
     }
 }
 
