@@ -28,6 +28,10 @@ use trucad::node::{Keys, Node, Output, Settings};
 
 use crate::keys::TestKey;
 
+mod neighbour;
+
+pub use neighbour::Neighbour;
+
 /// How often [`Mesh::run_until`] looks whether it is done.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -181,6 +185,8 @@ pub struct Mesh {
     sides: Option<Vec<u8>>,
     /// Which nodes a host lets in, from its next start; any when it is not here.
     pub admissions: BTreeMap<usize, Admission>,
+    /// What nodes say over links to neighbours that are none, and whether they have closed them.
+    neighbours: BTreeMap<LinkId, neighbour::Heard>,
     /// Mutates bytes on the way: `(kind, bytes)`.
     pub tamper: Option<fn(&mut SmallRng, &mut Vec<u8>)>,
 }
@@ -235,6 +241,7 @@ impl Mesh {
             weather: Weather::default(),
             sides: None,
             admissions: BTreeMap::new(),
+            neighbours: BTreeMap::new(),
             tamper: None,
         }
     }
@@ -431,6 +438,7 @@ impl Mesh {
                     let delay = self.delay() * 3;
                     self.push(delay, Arrival::Dialled { by: host, to });
                 }
+                Output::Link(link, out) if self.neighbours.contains_key(&link) => self.hears(link, out),
                 Output::Link(link, LinkOut::Frame(mut frame)) => {
                     let Some(&(dialler, other, delay)) = self.links.get(&(link.0 / 2)) else { continue };
                     if let Some(tamper) = self.tamper {
