@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test unit e2e router bench sim guards night figures fuzz lint web daemon lab-up lab-down lab-shell clean
+.PHONY: help run test unit e2e router bench sim guards mutants night figures fuzz lint web daemon lab-up lab-down lab-shell clean
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 WEB := daemon/web
@@ -65,6 +65,10 @@ figures: ## What bench, sim and router measured, kept in docs/figures.jsonl and 
 fuzz: web ## Every fuzz target for FUZZ_SECONDS (60)
 	@tools/need.sh rust
 	@tools/fuzz.sh
+
+mutants: ## Small changes of the code that tests must notice, into docs/mutants.md; MUTANTS_PART=gossip runs a part (a night)
+	@tools/need.sh rust
+	@tools/mutants.sh
 
 lint: web ## Format, clippy, types, shell scripts, licences
 	@tools/need.sh rust
