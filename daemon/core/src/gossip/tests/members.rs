@@ -315,51 +315,58 @@ fn a_stranger_of_whom_nobody_speaks_makes_room_after_two_hours() {
     assert_eq!(spoken(STRANGER, 601), (0, 3));
 }
 
+/// Lets the two go on until `left` probes: when it does.
+fn next_probe(left: &mut Gossip, right: &mut Gossip) -> Time {
+    loop {
+        let due = left.poll_timeout().unwrap();
+        left.handle_timeout(due);
+        if left.probe.as_ref().is_some_and(|probe| probe.sent == due) {
+            return due;
+        }
+        hand(due, left, at(1), right);
+        hand(due, right, at(2), left);
+    }
+}
+
 #[test]
 fn the_way_to_a_member_is_known_from_its_answers_to_probes() {
     let (mut left, mut right) = members();
     let took = Duration::from_millis(80);
-    let (mut answered, mut lost) = (0, 0);
-    for turn in 0..12 {
-        // the next probe
-        let probed = loop {
-            let due = left.poll_timeout().unwrap();
-            left.handle_timeout(due);
-            if left.probe.is_some() {
-                break due;
-            }
-            hand(due, &mut left, at(1), &mut right);
-        };
-        if turn < 4 {
-            hand(probed, &mut left, at(1), &mut right);
-            hand(probed + took, &mut right, at(2), &mut left);
-            answered += 1;
-            assert!(left.probe.is_none());
-            assert_eq!(left.measures(RIGHT), (Some(80), Some(0)), "{answered} answers");
-        } else {
-            sent(&mut left);
-            let again = left.probe.as_ref().map(|(at, ..)| *at).unwrap();
-            assert_eq!(again, probed + PROBE_AGAIN);
-            left.handle_timeout(again);
-            lost += 1;
-            assert_eq!(left.measures(RIGHT), (Some(80), Some(lost * 100 / (4 + lost))));
-            // the answer comes after all, and of which of the two nobody knows
-            hand(again, &mut left, at(1), &mut right);
-            hand(again, &mut right, at(2), &mut left);
-            assert_eq!(left.measures(RIGHT).1, Some(lost * 100 / (4 + lost)));
-        }
+    for answers in 1..=4 {
+        let probed = next_probe(&mut left, &mut right);
+        hand(probed, &mut left, at(1), &mut right);
+        hand(probed + took, &mut right, at(2), &mut left);
+        assert!(left.probe.is_none());
+        assert_eq!(left.measures(RIGHT), (Some(80), Some(0)), "{answers} answers");
     }
-    assert_eq!(left.quality(RIGHT), Some(Quality::Unreachable));
-    assert_eq!(left.quality(THIRD), None);
-    assert_eq!(left.measures(THIRD), (None, None));
+    // one is lost, and so is its repetition
+    let probed = next_probe(&mut left, &mut right);
+    assert!(!sent(&mut left).is_empty());
+    left.handle_timeout(probed + PROBE_AGAIN - Duration::from_millis(1));
+    sent(&mut left);
+    left.handle_timeout(probed + PROBE_AGAIN);
+    assert!(!sent(&mut left).is_empty(), "sent again");
+    assert_eq!(left.measures(RIGHT), (Some(80), Some(0)), "it may still be answered");
+    left.handle_timeout(probed + PROBE_LOST);
+    assert_eq!(left.measures(RIGHT), (Some(80), Some(20)));
+    // to another the answer comes after the repetition: of which of the two nobody knows, so an echo asks
+    let probed = next_probe(&mut left, &mut right);
+    hand(probed, &mut left, at(1), &mut right);
+    left.handle_timeout(probed + PROBE_AGAIN);
+    sent(&mut left);
+    hand(probed + 2 * PROBE_AGAIN, &mut right, at(2), &mut left);
+    assert_eq!(left.measures(RIGHT), (Some(80), Some(16)));
+    assert_eq!(sent(&mut left).iter().filter(|datagram| datagram[0] == seal::ECHO).count(), 1);
+    assert_eq!((left.quality(THIRD), left.measures(THIRD)), (None, (None, None)));
 }
 
 #[test]
 fn a_way_that_has_become_another_is_told_once() {
     let (mut left, _) = members();
     let mut told = |took: Option<u64>| {
-        left.measured(short(RIGHT), took.map(Duration::from_millis));
-        left.measured(short(THIRD), took.map(Duration::from_millis));
+        let outcome = took.map_or(Outcome::Lost, |ms| Outcome::After(Duration::from_millis(ms)));
+        left.measured(short(RIGHT), outcome);
+        left.measured(short(THIRD), outcome);
         outputs(&mut left)
     };
     assert_eq!((told(Some(10)), told(Some(10))), (vec![], vec![]), "too little is known");
