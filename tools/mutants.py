@@ -48,6 +48,10 @@ def sample(part, count, seed, config):
     print("]")
 
 
+def kept():
+    return [json.loads(text) for text in KEPT.read_text().splitlines()] if KEPT.exists() else []
+
+
 def keep(part, outcomes, shard):
     found = json.loads(pathlib.Path(outcomes).read_text())["outcomes"]
     line = {"part": part, "shard": shard, "caught": 0, "timeout": 0, "missed": 0, "unviable": 0, "survivors": []}
@@ -62,7 +66,7 @@ def keep(part, outcomes, shard):
     line["survivors"].sort()
     if not any(line[kind] for kind in ("caught", "timeout", "missed", "unviable")):
         sys.exit(f"mutants: nothing of {part} was run")
-    lines = [json.loads(text) for text in KEPT.read_text().splitlines()] if KEPT.exists() else []
+    lines = kept()
     # a whole run stands for itself, a shard beside the other shards of its part
     lines = [old for old in lines if old["part"] != part or (shard and old["shard"] not in ("", shard))]
     lines.append(line)
@@ -81,7 +85,7 @@ def accepted():
 
 
 def document():
-    lines = [json.loads(text) for text in KEPT.read_text().splitlines()]
+    lines = kept()
     reasons, below, rows, survivors = accepted(), [], [], {}
     for part, words in PARTS.items():
         runs = [line for line in lines if line["part"] == part]
@@ -102,8 +106,8 @@ def document():
         for name in mine:
             survivors[name] = survivors.get(name, 0) + 1
     text = [
-        "# Mutants", "",
-        "For those who want to know what the tests would notice. `make mutants` changes the code in one small place after another "
+        "# What the tests would notice", "",
+        "For those who want to know what a test is worth. `make mutants` changes the code in one small place after another "
         "(a comparison, a sign, a function that does nothing any more), and each time the tests of that part must fail. A change that "
         "they do not notice *survives*: a test is missing, or nothing depends on it. This page is written by `tools/mutants.py` from "
         f"what the runs have found (`docs/mutants.jsonl`) and from a list of reasons (`tools/mutants.accepted`). Goal: {GOAL} % caught.", "",
