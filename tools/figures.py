@@ -154,7 +154,7 @@ class Figures:
 
         rows = [
             ("membership and news of a quiet mesh, bytes a second and node, with IP and UDP", *cells("idle_bytes_per_s_node"), "150 at 100, 180 at 1,000"),
-            ("the same over links: comparisons, with TLS and TCP as computed", *cells("idle_link_bytes_per_s_node"), ""),
+            ("the same over links: comparisons, frames and their lengths alone", *cells("idle_link_bytes_per_s_node"), ""),
             ("false deaths", *cells("false_deaths"), "0"),
             ("a new record at everyone, median of 9", *cells("record_to_all_s", " s"), "1 s at 100, 2 s at 1,000"),
             ("a death known to all, median of 9", *cells("death_known_s", " s"), ""),
