@@ -36,7 +36,7 @@ part() {
     window) files=(-f daemon/core/src/directory/window.rs) tests=(--test-package truca-core -- --lib -- directory) ;;
     sync) files=(-f daemon/core/src/directory/sync.rs) tests=(--test-package truca-core -- --lib -- directory) ;;
     gossip) files=(-f 'daemon/core/src/gossip/**') tests=(--test-package truca-core -- --lib -- gossip) ;;
-    calls) files=(-f 'daemon/src/node/calls*') tests=(--test-package truca-tests -- --test neighbours) ;;
+    calls) files=(-f 'daemon/src/node/calls.rs') tests=(--test-package truca-tests -- --test neighbours) ;;
     sample-core) files=(-f 'daemon/core/src/**') tests=(--test-package truca-core -- --lib --tests) ;;
     sample-node)
       files=(-f 'daemon/src/node/**')

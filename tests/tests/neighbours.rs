@@ -6,7 +6,7 @@ use truca_core::directory::sync::Digest;
 use truca_core::id::CallId;
 use truca_core::wire::bytes::Bytes;
 use truca_core::wire::node::{
-    AccountBody, AccountFrame, CallBody, CallFrame, Device, Frame, Introduction, Item,
+    CallBody, CallFrame, Device, DevicesBody, DevicesFrame, Frame, Introduction, Item,
 };
 use truca_core::wire::page::{
     Candidate, Description, Kind, LinkEnd, MAX_CANDIDATE, MAX_SDP, MAX_TEXT, Media, Presence, Reason,
@@ -327,15 +327,15 @@ fn a_page_ends_calls_with_its_own_reasons_and_no_others() {
 }
 
 /// What a neighbour asks for a new device of Núria's.
-fn about(nuria: &Person, body: AccountBody) -> Frame {
-    Frame::Account(Box::new(AccountFrame { request: Bytes([3; 16]), address: nuria.at_home(), body }))
+fn about(nuria: &Person, body: DevicesBody) -> Frame {
+    Frame::Devices(Box::new(DevicesFrame { request: Bytes([3; 16]), address: nuria.at_home(), body }))
 }
 
 #[test]
 fn what_a_new_device_asks_is_taken_back_and_gone_on_with_by_its_own_node_alone() {
     let mut story = Story::new(13);
     let (there, other) = (story.there.clone(), story.mesh.neighbour(0, false));
-    let ask = AccountBody::Ask { key: Bytes([4; 65]), commit: Bytes([6; 32]), at: there.id() };
+    let ask = DevicesBody::Ask { key: Bytes([4; 65]), commit: Bytes([6; 32]), at: there.id() };
     let request = json!(Bytes([3; 16]).to_string());
     // nobody asks in another node's name
     story.mesh.neighbour_says(&other, &about(&story.nuria, ask.clone()));
@@ -344,11 +344,11 @@ fn what_a_new_device_asks_is_taken_back_and_gone_on_with_by_its_own_node_alone()
     assert_eq!(story.told("link_asked").len(), 1);
     assert_eq!(story.told("link_asked")[0]["request"], request);
     for body in [
-        AccountBody::End(LinkEnd::Cancelled),
-        AccountBody::End(LinkEnd::Linked),
-        AccountBody::Refuse,
-        AccountBody::Open(Bytes([8; 16])),
-        AccountBody::Confirm { key: Bytes([4; 65]), signature: Bytes([5; 64]) },
+        DevicesBody::End(LinkEnd::Cancelled),
+        DevicesBody::End(LinkEnd::Linked),
+        DevicesBody::Refuse,
+        DevicesBody::Open(Bytes([8; 16])),
+        DevicesBody::Confirm { key: Bytes([4; 65]), signature: Bytes([5; 64]) },
     ] {
         story.mesh.neighbour_says(&other, &about(&story.nuria, body.clone()));
         assert!(story.told("link_ended").is_empty() && story.told("link_opened").is_empty(), "{body:?}");
@@ -357,14 +357,14 @@ fn what_a_new_device_asks_is_taken_back_and_gone_on_with_by_its_own_node_alone()
     let show = json!({ "request": request, "nonce": Bytes([9; 16]).to_string() });
     story.mesh.ask(&mut story.nuria, "link_show", show);
     let shown =
-        |frame: &Frame| matches!(frame, Frame::Account(frame) if matches!(frame.body, AccountBody::Show(_)));
+        |frame: &Frame| matches!(frame, Frame::Devices(frame) if matches!(frame.body, DevicesBody::Show(_)));
     assert_eq!(story.mesh.neighbour_hears(&there).iter().filter(|frame| shown(frame)).count(), 1);
-    story.mesh.neighbour_says(&other, &about(&story.nuria, AccountBody::Open(Bytes([8; 16]))));
+    story.mesh.neighbour_says(&other, &about(&story.nuria, DevicesBody::Open(Bytes([8; 16]))));
     assert!(story.told("link_opened").is_empty(), "the nonce of another node says nothing");
-    story.mesh.neighbour_says(&there, &about(&story.nuria, AccountBody::Open(Bytes([8; 16]))));
+    story.mesh.neighbour_says(&there, &about(&story.nuria, DevicesBody::Open(Bytes([8; 16]))));
     assert_eq!(story.told("link_opened")[0]["nonce"], json!(Bytes([8; 16]).to_string()));
     // and takes it back
-    story.mesh.neighbour_says(&there, &about(&story.nuria, AccountBody::End(LinkEnd::Cancelled)));
+    story.mesh.neighbour_says(&there, &about(&story.nuria, DevicesBody::End(LinkEnd::Cancelled)));
     let ended = story.told("link_ended");
     assert_eq!((ended.len(), &ended[0]["reason"]), (1, &json!("cancelled")));
     assert_eq!(story.mesh.counter(0, "/counters/devices/linked"), 0);

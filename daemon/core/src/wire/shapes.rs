@@ -1,7 +1,7 @@
 //! What the node wire signs, how large it takes its frames to be, and where it stops reading.
 
 use super::bytes::{Bytes, Point, Token};
-use super::node::{AccountBody, AccountFrame, CallBody, CallFrame, Device, Frame, Introduction, MAX_FRAME};
+use super::node::{CallBody, CallFrame, Device, DevicesBody, DevicesFrame, Frame, Introduction, MAX_FRAME};
 use super::page::{Candidate, Description, Kind, Media, Presence, Reason};
 use crate::directory::record::MAX_RECORD;
 use crate::id::{CallId, DeviceId, NodeId};
@@ -25,21 +25,21 @@ fn a_device_signs_the_texts_that_the_document_prints() {
     let (address, request, key): (Address, Token, Point) = (address(), Bytes([7; 16]), Bytes([4; 65]));
     let device = DeviceId([9; 16]);
     assert_eq!(
-        AccountFrame::link_text(&address, &request, &key),
+        DevicesFrame::link_text(&address, &request, &key),
         format!("truca-link-1\n{address}\n{request}\n{key}\n")
     );
     assert_eq!(
-        AccountFrame::revoke_text(&address, &device, 300),
+        DevicesFrame::revoke_text(&address, &device, 300),
         format!("truca-revoke-1\n{address}\n{device}\n300\n")
     );
     assert_eq!(
-        AccountFrame::password_text(&address, 300, None),
+        DevicesFrame::password_text(&address, 300, None),
         format!("truca-password-1\n{address}\n300\n")
     );
     let (salt, stored, server) = (Bytes([1; 16]), Bytes([2; 32]), Bytes([3; 32]));
     let secret = Secret { salt, iterations: MIN_ITERATIONS, stored, server };
     assert_eq!(
-        AccountFrame::password_text(&address, 300, Some(&secret)),
+        DevicesFrame::password_text(&address, 300, Some(&secret)),
         format!("truca-password-1\n{address}\n300\n{salt}\n600000\n{stored}\n{server}\n")
     );
 }
@@ -71,9 +71,9 @@ fn what_is_kept_of_a_call_counts_with_its_text() {
 
 #[test]
 fn a_frame_about_an_account_counts_with_the_record_that_it_may_hold() {
-    let body = AccountBody::Linked(vec![0; MAX_RECORD]);
-    let frame = Frame::Account(Box::new(AccountFrame { request: Bytes([0; 16]), address: address(), body }));
-    assert!(frame.size() >= MAX_RECORD + size_of::<AccountFrame>(), "{}", frame.size());
+    let body = DevicesBody::Linked(vec![0; MAX_RECORD]);
+    let frame = Frame::Devices(Box::new(DevicesFrame { request: Bytes([0; 16]), address: address(), body }));
+    assert!(frame.size() >= MAX_RECORD + size_of::<DevicesFrame>(), "{}", frame.size());
     assert!(frame.size() >= frame.encode().len());
 }
 
