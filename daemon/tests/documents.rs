@@ -296,7 +296,7 @@ fn speaks_of(body: &str, what: &str, bound: &str, place: &str) -> bool {
 #[test]
 fn every_bound_names_a_test_that_speaks_of_it() {
     /// Rows that have none yet. When there are fewer, this number is to be made smaller; it never grows.
-    const WITHOUT: usize = 42;
+    const WITHOUT: usize = 41;
     let (tests, text) = (tests(), read("docs/bounds.md"));
     let mut without = Vec::new();
     for row in rows(&text, "| what | bound |") {
