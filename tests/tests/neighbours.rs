@@ -24,7 +24,7 @@ fn alone(seed: u64) -> Mesh {
 }
 
 fn description(sdp: impl Into<String>) -> Description {
-    Description { media: Media::Audio, sdp: sdp.into(), signature: Bytes([5; 64]) }
+    Description { media: Media::Audio, number: 1, sdp: sdp.into(), signature: Bytes([5; 64]) }
 }
 
 fn introduction(key: &TestKey, sdp: impl Into<String>) -> Introduction {

@@ -13,7 +13,7 @@ fn address() -> Address {
 }
 
 fn description(sdp: &str) -> Description {
-    Description { media: Media::Audio, sdp: sdp.into(), signature: Bytes([0; 64]) }
+    Description { media: Media::Audio, number: 1, sdp: sdp.into(), signature: Bytes([0; 64]) }
 }
 
 fn introduction(sdp: &str) -> Introduction {
