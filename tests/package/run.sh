@@ -525,7 +525,9 @@ owners_certificate() {
   chmod 600 "$root"/etc/acme/casa_ecc/* && chmod 700 "$root/etc/acme" && : >"$root/log"
   sed -i "s#^\t\#option certificate .*#\toption certificate '/etc/ssl/acme/fullchain.cer'#; s#^\t\#option key .*#\toption key '/etc/ssl/acme/casa.key'#" "$root/etc/config/truca"
   # only root can read it: said by the check, said in the log, and started all the same
-  ! on /etc/init.d/truca check && on /etc/init.d/truca check 2>&1 | grep -q 'the user truca cannot enter /etc/acme (mode 700' || return
+  local said
+  if said=$(on /etc/init.d/truca check 2>&1); then return 1; fi
+  [[ $said == *"the user truca cannot enter /etc/acme (mode 700"* ]] || return
   on /etc/init.d/truca start && grep -q 'daemon.warn -- the certificate cannot be used.*the user truca cannot enter /etc/acme' "$root/log" &&
     said instances.instance1.command.0=/usr/sbin/trucad instances.instance1.jail.mount./etc/ssl/acme=0 instances.instance1.jail.mount./etc/acme/casa_ecc=0
 }

@@ -291,7 +291,10 @@ async fn nodes_and_pages_speak_ipv6_where_there_is_nothing_else() {
     assert!(signed_in["ice"][0]["urls"][0].as_str().unwrap().starts_with("stun:[fd99::1]:"), "{signed_in}");
     let mut pep = Page::open(torre.page()).await.unwrap();
     pep.sign_in("pep").await.unwrap();
-    casa.ctl_until("status", |status| status["people"] == 2).unwrap();
+    // until casa knows where pep is
+    nuria.post("watch", serde_json::json!({ "text": "pep", "limit": 8 })).await.unwrap();
+    let here = |told: &Value| told["here"] == 1;
+    nuria.event_where("people", here).await.unwrap();
     nuria.invite(&pep.address, "audio").await.unwrap();
     pep.event("incoming").await.unwrap();
 }
