@@ -90,7 +90,7 @@ impl Story {
         let offer = introduction(&story.pep, "v=0\r\n");
         story.says(CallBody::Invite(offer));
         assert_eq!(story.hears(), [CallBody::Ringing]);
-        let accept = json!({ "call": CALL.to_string(), "media": "audio", "sdp": "v=0\r\n", "signature": "A".repeat(86) });
+        let accept = json!({ "call": CALL.to_string(), "media": "audio", "number": 1, "sdp": "v=0\r\n", "signature": "A".repeat(86) });
         story.mesh.ask(&mut story.nuria, "accept", accept);
         assert!(matches!(&story.hears()[..], [CallBody::Accept(_)]));
         story
@@ -122,7 +122,7 @@ fn a_node_speaks_only_for_a_device_whose_key_it_shows() {
     story.says(CallBody::Invite(offer.clone()));
     assert_eq!((story.hears(), story.told("incoming").len(), story.bad_frames()), (vec![], 0, 1));
     // nor in an answer
-    let invite = json!({ "call": CALL.to_string(), "to": story.there.address("pep").to_string(), "media": "audio", "sdp": "v=0\r\n", "signature": "A".repeat(86) });
+    let invite = json!({ "call": CALL.to_string(), "to": story.there.address("pep").to_string(), "media": "audio", "number": 1, "sdp": "v=0\r\n", "signature": "A".repeat(86) });
     story.mesh.ask(&mut story.nuria, "invite", invite);
     story.says(CallBody::Accept(offer));
     assert_eq!((story.told("accepted").len(), story.bad_frames()), (0, 2));
@@ -267,7 +267,7 @@ fn a_page_that_asks_what_cannot_be_done_in_a_call_is_told_why() {
     let nobody = format!("nobody@{}", story.there.id());
     let pep = story.there.address("pep").to_string();
     let call = CALL.to_string();
-    let invite = |to: &str, sdp: &str| json!({ "call": call, "to": to, "media": "audio", "sdp": sdp, "signature": "A".repeat(86) });
+    let invite = |to: &str, sdp: &str| json!({ "call": call, "to": to, "media": "audio", "number": 1, "sdp": sdp, "signature": "A".repeat(86) });
     let mut code = |name: &str, body: Value| {
         let answer = story.mesh.ask(&mut story.nuria, name, body);
         answer["error"]["code"].as_str().unwrap_or_default().to_owned()
@@ -282,10 +282,10 @@ fn a_page_that_asks_what_cannot_be_done_in_a_call_is_told_why() {
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         body
     };
-    let answer = json!({ "media": "audio", "sdp": "v=0\r\n", "signature": "A".repeat(86) });
+    let answer = json!({ "media": "audio", "number": 1, "sdp": "v=0\r\n", "signature": "A".repeat(86) });
     assert_eq!(code("accept", of_call(answer.clone())), "no_such_call");
     assert_eq!(
-        code("accept", of_call(json!({ "media": "audio", "sdp": "", "signature": "A".repeat(86) }))),
+        code("accept", of_call(json!({ "media": "audio", "number": 1, "sdp": "", "signature": "A".repeat(86) }))),
         "bad_sdp"
     );
     assert_eq!(code("reject", of_call(json!({ "reason": "rejected" }))), "no_such_call");

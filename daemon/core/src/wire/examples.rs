@@ -25,7 +25,7 @@ fn every_example_of_a_request_is_read_and_written_back() {
 #[test]
 fn every_example_of_a_message_to_a_page_is_read_and_written_back() {
     let found = examples("to-page");
-    assert_eq!(found.len(), 28, "one example for each message");
+    assert_eq!(found.len(), 29, "one example for each message");
     for text in found {
         let written = serde_json::from_str::<Notice>(text)
             .map(|notice| serde_json::to_string(&notice).unwrap())
