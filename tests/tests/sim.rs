@@ -314,6 +314,7 @@ fn after_a_storm_of_loss_restarts_and_partitions_nothing_is_missing_anywhere() {
             let run = Run { n, loss_permille: 200, seed };
             let mut mesh = grown(seed, n, 200);
             let mut persons: Vec<(Person, Duration)> = Vec::new();
+            let mut newcomers = 0;
             // ten partitions, in each of which ten nodes are started anew and ten people come
             for round in 0..10 {
                 let sides = (0..n).map(|_| mesh.rng().random_range(0..2)).collect();
@@ -328,7 +329,8 @@ fn after_a_storm_of_loss_restarts_and_partitions_nothing_is_missing_anywhere() {
                     mesh.run(Duration::from_millis(away));
                     mesh.start(host, &[]);
                     let home = mesh.rng().random_range(0..n);
-                    let name = format!("p{round}x{}", persons.len());
+                    newcomers += 1;
+                    let name = format!("p{round}x{newcomers}");
                     persons.push((mesh.sign_in(home, &name), mesh.now()));
                 }
                 let apart = mesh.rng().random_range(0..40_000);
