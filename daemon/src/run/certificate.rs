@@ -11,7 +11,7 @@ use crate::host::config::Config;
 use crate::tls::certificate;
 
 /// Before this day nobody who runs this program lived: the clock has not been set.
-const FIRST_DAY: u32 = 2026_01_01;
+const FIRST_DAY: u32 = 20_260_101;
 
 /// What pages are shown.
 pub(super) struct Shown {
@@ -108,11 +108,11 @@ mod tests {
     #[test]
     fn days_have_their_dates() {
         for (day, expected) in [
-            (0, 1970_01_01),
-            (58, 1970_02_28),
-            (11_016, 2000_02_29),
-            (20_484, 2026_01_31),
-            (24_855, 2038_01_19),
+            (0, 19_700_101),
+            (58, 19_700_228),
+            (11_016, 20_000_229),
+            (20_484, 20_260_131),
+            (24_855, 20_380_119),
         ] {
             assert_eq!(date(day), expected);
         }
