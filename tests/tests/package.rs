@@ -1,6 +1,9 @@
 //! What the package says against what the daemon does: one source of truth, held by tests. The scripts of the
 //! package are run by `tests/package/run.sh`.
 
+// Clippy's allowance for tests does not reach the helpers of an integration test
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env,
