@@ -59,7 +59,7 @@ fn stored(content: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     for (number, block) in content.chunks(1 << 16).enumerate() {
         // ISLAST 0, MNIBBLES 0 (four), MLEN - 1, ISUNCOMPRESSED 1; before the first of them the window, one bit
-        let (header, bits) = ((block.len() as u32 - 1) << 3 | 1 << 19, 20);
+        let (header, bits) = ((block.len() as u32 - 1) << 3 | 1 << 19, 20_usize);
         let (header, bits) = if number == 0 { (header << 1, bits + 1) } else { (header, bits) };
         packed.extend_from_slice(&header.to_le_bytes()[..bits.div_ceil(8)]);
         packed.extend_from_slice(block);

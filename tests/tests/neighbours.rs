@@ -285,7 +285,10 @@ fn a_page_that_asks_what_cannot_be_done_in_a_call_is_told_why() {
     let answer = json!({ "media": "audio", "number": 1, "sdp": "v=0\r\n", "signature": "A".repeat(86) });
     assert_eq!(code("accept", of_call(answer.clone())), "no_such_call");
     assert_eq!(
-        code("accept", of_call(json!({ "media": "audio", "number": 1, "sdp": "", "signature": "A".repeat(86) }))),
+        code(
+            "accept",
+            of_call(json!({ "media": "audio", "number": 1, "sdp": "", "signature": "A".repeat(86) }))
+        ),
         "bad_sdp"
     );
     assert_eq!(code("reject", of_call(json!({ "reason": "rejected" }))), "no_such_call");

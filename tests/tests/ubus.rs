@@ -221,7 +221,7 @@ fn the_daemon_serves_the_bus_and_comes_back_to_it() {
     let listener = UnixListener::bind(folder.socket()).unwrap();
     let casa = daemon(&folder.socket());
     let (mut side, methods) = Side::accept(&listener);
-    assert_eq!(methods.len(), 15, "{methods:?}");
+    assert_eq!(methods.len(), 16, "{methods:?}");
     for method in ["members", "accounts", "links", "stun", "ice", "bans", "reports"] {
         assert_eq!(side.invoke(method, &[]), (status::OK, casa.ctl(method).unwrap()), "{method}");
     }
