@@ -220,7 +220,8 @@ unsafe impl GlobalAlloc for Memory {
 }
 
 // a free block says where the next one is
-const _: () = assert!(mem::size_of::<*mut u8>() <= STEP && PIECE.is_multiple_of(PAGE) && LARGEST + WIDE <= PIECE);
+const _: () =
+    assert!(mem::size_of::<*mut u8>() <= STEP && PIECE.is_multiple_of(PAGE) && LARGEST + WIDE <= PIECE);
 
 #[cfg(test)]
 #[allow(unsafe_code)] // an allocator's tests allocate

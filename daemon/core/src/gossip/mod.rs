@@ -14,31 +14,31 @@
 //! than 20 s in one of fifty cases.
 
 pub mod echo;
+mod members;
+mod output;
 pub mod roll;
 pub mod seal;
+mod strangers;
+mod ways;
 
-use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::num::{NonZeroU8, NonZeroUsize};
+use std::num::NonZeroU8;
 use std::rc::Rc;
 use std::time::Duration;
 
-use echo::{Distance, Echoes, Outcome};
-use foca::{
-    BroadcastHandler, Codec, Config, Foca, Header, Identity, Invalidates, Message, OwnedNotification,
-    PeriodicParams, PostcardCodec, ProbeNumber, Timer,
-};
-use rand::SeedableRng;
+use echo::{Distance, Echoes};
+use foca::{Codec, Foca, Header, Message, OwnedNotification, PostcardCodec, Timer};
+use members::{Effects, Mailbox, alone, config, transmissions};
 use rand::rngs::SmallRng;
-use seal::{Agree, OVERHEAD, PairKey};
-use serde::{Deserialize, Serialize};
+use seal::{Agree, PairKey};
+use ways::Probe;
 
 use crate::Time;
 use crate::id::NodeId;
 use crate::sorted::Map;
-use crate::wire::page::Quality;
+pub use members::Member;
+pub use output::{Counters, Output};
 
 /// How often one member is probed.
 pub const PROBE_PERIOD: Duration = Duration::from_millis(3_000);
@@ -98,80 +98,6 @@ pub fn short(id: NodeId) -> Short {
     short
 }
 
-/// A member, as foca sees it: `generation` grows when it was declared dead and was not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    short: Short,
-    generation: u16,
-}
-
-impl Identity for Member {
-    type Addr = Short;
-
-    fn renew(&self) -> Option<Self> {
-        Some(Self { generation: self.generation.wrapping_add(1), ..*self })
-    }
-
-    fn addr(&self) -> Short {
-        self.short
-    }
-
-    fn win_addr_conflict(&self, adversary: &Self) -> bool {
-        // RFC 1982 serial number arithmetic: the generation may wrap
-        (self.generation.wrapping_sub(adversary.generation) as i16) > 0
-    }
-}
-
-/// Hands arrived records to the node; foca's own opinion of what is new is not asked.
-#[derive(Clone)]
-struct Mailbox {
-    arrived: Rc<RefCell<Vec<Vec<u8>>>>,
-    key_of: fn(&[u8]) -> Option<u64>,
-}
-
-/// Which record a queued one replaces.
-struct ItemKey(u64);
-
-impl Invalidates for ItemKey {
-    fn invalidates(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl BroadcastHandler<Member> for Mailbox {
-    type Key = ItemKey;
-    type Error = core::fmt::Error;
-
-    fn receive_item(&mut self, data: &[u8], sender: Option<&Member>) -> Result<Option<ItemKey>, Self::Error> {
-        if sender.is_some() {
-            self.arrived.borrow_mut().push(data.to_vec());
-            return Ok(None);
-        }
-        Ok((self.key_of)(data).map(ItemKey))
-    }
-}
-
-#[derive(Default)]
-struct Effects {
-    sends: Vec<(Member, Vec<u8>)>,
-    timers: Vec<(Duration, Timer<Member>)>,
-    changes: Vec<OwnedNotification<Member>>,
-}
-
-impl foca::Runtime<Member> for &mut Effects {
-    fn notify(&mut self, notification: foca::Notification<'_, Member>) {
-        self.changes.push(notification.to_owned());
-    }
-
-    fn send_to(&mut self, to: Member, data: &[u8]) {
-        self.sends.push((to, data.to_vec()));
-    }
-
-    fn submit_after(&mut self, event: Timer<Member>, after: Duration) {
-        self.timers.push((after, event));
-    }
-}
-
 struct Peer {
     id: NodeId,
     agreement: [u8; 32],
@@ -183,74 +109,6 @@ struct Peer {
     /// Where it says that it can be reached; only these are believed as sources.
     addresses: Vec<SocketAddr>,
     distance: Distance,
-}
-
-/// A probe without an answer.
-struct Probe {
-    to: Short,
-    /// What its answer repeats.
-    number: ProbeNumber,
-    sent: Time,
-    /// When it is sent again; `None`: it was.
-    again: Option<Time>,
-    data: Vec<u8>,
-}
-
-impl Probe {
-    fn timeout(&self) -> Time {
-        self.again.unwrap_or(self.sent + PROBE_LOST)
-    }
-}
-
-/// What gossip wants done or known.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Send a datagram.
-    Send {
-        /// To.
-        to: SocketAddr,
-        /// Its payload.
-        payload: Vec<u8>,
-    },
-    /// A member is alive.
-    Up(NodeId),
-    /// A member is dead.
-    Down(NodeId),
-    /// Check the record of this node, introduce it anew and [`Gossip::send`] it this; or forget it.
-    Check(NodeId, Vec<u8>),
-    /// A record arrived: merge it, and [`Gossip::spread`] it when it is news.
-    Arrived(Vec<u8>),
-    /// Somebody whose record we do not have speaks to us, or is spoken of.
-    Unknown(Option<SocketAddr>),
-    /// The directory of this member is not ours, or its members are not: news is on its way, or was missed.
-    Differs(NodeId),
-    /// The way to this member is better or worse than it was: see [`Gossip::quality`].
-    Quality(NodeId),
-    /// Our generation changed: others must learn it, and it should survive a restart.
-    Generation(u16),
-}
-
-/// What happened to datagrams.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Counters {
-    /// Datagrams accepted.
-    pub received: u32,
-    /// Datagrams sent.
-    pub sent: u32,
-    /// Bytes sent, payload only.
-    pub sent_bytes: u32,
-    /// Too short, too long or of another version.
-    pub malformed: u32,
-    /// From somebody whose record we do not have.
-    pub unknown_sender: u32,
-    /// The authenticator is wrong.
-    pub forged: u32,
-    /// Authentic, but foca could not read it.
-    pub unreadable: u32,
-    /// Members that were not let in because too many have no record.
-    pub strangers: u32,
-    /// Records that were too large or too many to ride along.
-    pub not_spread: u32,
 }
 
 /// Membership of one node.
@@ -630,56 +488,6 @@ impl Gossip {
         &self.counters
     }
 
-    /// Takes those members out of a payload of which there are too many already. What does not read is left
-    /// to foca, which refuses it.
-    fn without_strangers<'a>(&mut self, now: Time, payload: &'a [u8]) -> Cow<'a, [u8]> {
-        let mut rest = payload;
-        let Ok(header): Result<Header<Member>, _> = PostcardCodec.decode_header(&mut rest) else {
-            return payload.into();
-        };
-        if let Message::Ack(number) = header.message {
-            self.probe_answered(now, header.src.short, number);
-        }
-        let head = &payload[..payload.len() - rest.len()];
-        let Some((count, mut rest)) = rest.split_first_chunk::<2>() else { return payload.into() };
-        if header.message == Message::Broadcast {
-            return payload.into();
-        }
-        let (mut kept, mut members) = (0u16, Vec::new());
-        for _ in 0..u16::from_be_bytes(*count) {
-            let before = rest;
-            let Ok(member): Result<foca::Member<Member>, _> = PostcardCodec.decode_member(&mut rest) else {
-                return payload.into();
-            };
-            if self.admits(now, member.id().short) {
-                kept += 1;
-                members.extend_from_slice(&before[..before.len() - rest.len()]);
-            } else {
-                self.counters.strangers = self.counters.strangers.wrapping_add(1);
-            }
-        }
-        if kept == u16::from_be_bytes(*count) {
-            return payload.into();
-        }
-        [head, &kept.to_be_bytes(), &members, rest].concat().into()
-    }
-
-    /// Whether foca may hear of a member.
-    fn admits(&mut self, now: Time, member: Short) -> bool {
-        if member == self.foca.identity().short || self.peers.contains_key(&member) {
-            return true;
-        }
-        if self.strangers.len() >= MAX_STRANGERS && now >= self.strangers_swept + SWEEP {
-            self.strangers_swept = now;
-            self.strangers.retain(|_, spoken_of| *spoken_of + STRANGER > now);
-        }
-        if self.strangers.len() < MAX_STRANGERS || self.strangers.contains_key(&member) {
-            self.strangers.insert(member, now);
-            return true;
-        }
-        false
-    }
-
     fn carry_out(&mut self, now: Time, effects: Effects) {
         for (after, timer) in effects.timers {
             self.timer_count = self.timer_count.wrapping_add(1);
@@ -724,144 +532,6 @@ impl Gossip {
         }
     }
 
-    /// Members that somebody looks at from now on, and no others: how far they are is measured. Those beyond
-    /// [`echo::MAX_LOOKED_AT`] are not.
-    pub fn look_at(&mut self, now: Time, members: impl Iterator<Item = NodeId>) {
-        let mut wanted: Vec<Short> = Vec::new();
-        for member in members.map(short) {
-            if wanted.len() < echo::MAX_LOOKED_AT && !wanted.contains(&member) {
-                wanted.push(member);
-            }
-        }
-        self.echoes.retain(|member, _| wanted.contains(member));
-        for member in wanted {
-            if !self.echoes.contains_key(&member) {
-                self.echoes.insert(member, Echoes::new(now));
-            }
-        }
-    }
-
-    /// What a call with a member would be like; `None` while too little is known.
-    pub fn quality(&self, id: NodeId) -> Option<Quality> {
-        self.distance(id)?.quality()
-    }
-
-    /// Round trip to a member in milliseconds, and loss of round trips in percent, as far as they are known.
-    pub fn measures(&self, id: NodeId) -> (Option<u32>, Option<u32>) {
-        self.distance(id).map_or((None, None), |distance| (distance.rtt_ms(), distance.loss_percent()))
-    }
-
-    fn distance(&self, id: NodeId) -> Option<&Distance> {
-        self.peers.get(&short(id)).filter(|peer| peer.id == id).map(|peer| &peer.distance)
-    }
-
-    /// A probe was sent: the one before it had its time.
-    fn probed(&mut self, now: Time, to: Short, number: ProbeNumber, data: Vec<u8>) {
-        if let Some(before) = self.probe.take() {
-            self.measured(before.to, Outcome::Lost);
-        }
-        let known = self.peers.get(&to).and_then(|peer| peer.distance.patience());
-        let again = now + known.unwrap_or_default().clamp(PROBE_AGAIN, PROBE_AGAIN_AT_MOST);
-        self.probe = Some(Probe { to, number, sent: now, again: Some(again), data });
-    }
-
-    /// Sends the probe again, or gives it up.
-    fn probe_due(&mut self, now: Time) {
-        let Some(probe) = self.probe.as_mut().filter(|probe| probe.timeout() <= now) else { return };
-        let to = probe.to;
-        if probe.again.take().is_none() {
-            self.probe = None;
-            self.measured(to, Outcome::Lost);
-            return;
-        }
-        let data = core::mem::take(&mut probe.data);
-        if let Some(peer) = self.peers.get(&to) {
-            self.send(peer.id, &data);
-        }
-    }
-
-    /// The member answered: it is not lost, however late it is.
-    fn probe_answered(&mut self, now: Time, from: Short, number: ProbeNumber) {
-        let Some(probe) = self.probe.take_if(|probe| (probe.to, probe.number) == (from, number)) else {
-            return;
-        };
-        if probe.again.is_some() {
-            self.measured(from, Outcome::After(now.saturating_sub(probe.sent)));
-            return;
-        }
-        self.measured(from, Outcome::Answered);
-        if self.echoes.contains_key(&from) || self.asked.is_some_and(|(_, _, at)| at + PROBE_LOST > now) {
-            return;
-        }
-        self.echo_count = self.echo_count.wrapping_add(1);
-        self.asked = Some((from, self.echo_count, now));
-        self.send_echo(from, false, self.echo_count);
-    }
-
-    /// What came of a question to a member.
-    fn measured(&mut self, member: Short, outcome: Outcome) {
-        let Some(peer) = self.peers.get_mut(&member) else { return };
-        let before = peer.distance.quality();
-        peer.distance.outcome(outcome);
-        if peer.distance.quality() != before {
-            self.outputs.push_back(Output::Quality(peer.id));
-        }
-    }
-
-    fn echo_due(&mut self, now: Time) {
-        let due: Vec<Short> = self
-            .echoes
-            .iter()
-            .filter(|(_, echoes)| echoes.timeout() <= now)
-            .map(|(member, _)| *member)
-            .collect();
-        for member in due {
-            let Some(echoes) = self.echoes.get_mut(&member) else { continue };
-            let due = echoes.due(now);
-            let alone = due.lost == 1;
-            if alone {
-                echoes.look_closer(now);
-            }
-            if due.send && self.peers.get(&member).is_some_and(|peer| peer.checked) {
-                self.echo_count = self.echo_count.wrapping_add(1);
-                echoes.sent(self.echo_count, now);
-                self.send_echo(member, false, self.echo_count);
-            }
-            (0..due.lost).for_each(|_| self.measured(member, Outcome::Lost));
-        }
-    }
-
-    /// `short id ‖ 0 or 1: an answer ‖ number`.
-    fn send_echo(&mut self, to: Short, answer: bool, number: u32) {
-        let own = self.foca.identity().short;
-        let payload = [&own[..], &[u8::from(answer)], &number.to_be_bytes()].concat();
-        self.send_sealed(to, seal::ECHO, &payload);
-    }
-
-    fn echoed(&mut self, now: Time, from: Short, payload: &[u8]) {
-        let (Some((_, &[kind, ref number @ ..])), true) =
-            (payload.split_first_chunk::<8>(), payload.len() == 13)
-        else {
-            self.counters.unreadable = self.counters.unreadable.wrapping_add(1);
-            return;
-        };
-        self.counters.received = self.counters.received.wrapping_add(1);
-        let number = number.iter().fold(0, |number, byte| number << 8 | u32::from(*byte));
-        match kind {
-            0 => self.send_echo(from, true, number),
-            _ => {
-                let asked = self.asked.take_if(|(whom, asked, _)| (*whom, *asked) == (from, number));
-                let took = match asked {
-                    Some((.., at)) => Some(now.saturating_sub(at)),
-                    None => self.echoes.get_mut(&from).and_then(|echoes| echoes.back(number, now)),
-                };
-                if let Some(took) = took {
-                    self.measured(from, Outcome::After(took));
-                }
-            }
-        }
-    }
-
     /// Sends what foca wrote to a node.
     pub fn send(&mut self, to: NodeId, data: &[u8]) {
         let summary = self.summary();
@@ -879,39 +549,6 @@ impl Gossip {
         self.counters.sent = self.counters.sent.wrapping_add(1);
         self.counters.sent_bytes = self.counters.sent_bytes.wrapping_add(payload.len() as u32);
         self.outputs.push_back(Output::Send { to: peer.address, payload });
-    }
-}
-
-/// How often each node tells a change on. With every doubling of the mesh there are twice as many who could miss it,
-/// so that the chance that anybody does stays below one in a hundred at 5 % loss.
-fn transmissions(members: usize) -> NonZeroU8 {
-    let doublings = members.max(1).ilog2() as u8;
-    NonZeroU8::MIN.saturating_add(doublings.saturating_add(4).max(TRANSMISSIONS - 1))
-}
-
-/// A member that knows no other. `seed` only chooses whom to probe.
-fn alone(own: Member, seed: u64, mailbox: Mailbox) -> Foca<Member, PostcardCodec, SmallRng, Mailbox> {
-    let rng = SmallRng::seed_from_u64(seed);
-    Foca::with_custom_broadcast(own, config(transmissions(1)), rng, PostcardCodec, mailbox)
-}
-
-fn config(max_transmissions: NonZeroU8) -> Config {
-    let some = |seconds_ms, members| {
-        NonZeroUsize::new(members)
-            .map(|num_members| PeriodicParams { frequency: Duration::from_millis(seconds_ms), num_members })
-    };
-    Config {
-        probe_period: PROBE_PERIOD,
-        probe_rtt: PROBE_RTT,
-        num_indirect_probes: NonZeroUsize::MIN.saturating_add(3),
-        max_transmissions,
-        suspect_to_down_after: SUSPECT,
-        remove_down_after: Some(REMEMBER),
-        max_packet_size: NonZeroUsize::MIN.saturating_add(MAX_DATAGRAM - OVERHEAD - SUMMARY - 1),
-        notify_down_members: true,
-        periodic_announce: some(120_000, 1),
-        periodic_announce_to_down_members: some(15_000, 2),
-        periodic_gossip: some(300, 3),
     }
 }
 

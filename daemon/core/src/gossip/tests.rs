@@ -1,4 +1,5 @@
 use super::*;
+use crate::wire::page::Quality;
 
 fn pair() -> (Gossip, Gossip, SocketAddr, SocketAddr) {
     let address = |n: u8| SocketAddr::from(([10, 0, 0, n], 8443));

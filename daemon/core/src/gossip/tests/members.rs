@@ -2,6 +2,10 @@
 
 use foca::{Member as Known, State};
 
+use foca::Identity;
+
+use super::super::echo::Outcome;
+use super::super::seal::OVERHEAD;
 use super::*;
 
 const LEFT: NodeId = NodeId([1; 16]);
