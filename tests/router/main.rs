@@ -234,7 +234,7 @@ async fn people(casa: &mut Machine, village: &mut Village, report: &Report) -> R
     sees(first, last).await?;
     converse(first, last).await?;
     for page in pages {
-        village.went(page);
+        village.told(page).await?;
     }
     Ok(())
 }

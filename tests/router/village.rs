@@ -1,12 +1,10 @@
 //! People of a router, and what it owes them: whoever was told that the account is kept finds it again.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use truca_tests::{
     Result,
     page::{Device, Page},
@@ -14,15 +12,15 @@ use truca_tests::{
 
 use crate::machine::Machine;
 
-/// A new account is on the flash within 5 s (docs/bounds.md), and an emulated router may be slow.
-const KEPT_AFTER: Duration = Duration::from_secs(8);
-
 /// One person who has an account.
 struct Person {
     name: String,
-    device: Option<Device>,
-    signed_in: Instant,
+    /// The page has said `kept`: the account outlives a power cut.
     kept: bool,
+    /// The key, once it was told so.
+    device: Option<Device>,
+    /// The page that waits for the word.
+    waiting: Option<JoinHandle<Option<Page>>>,
 }
 
 /// All of them.
@@ -30,12 +28,14 @@ pub(crate) struct Village {
     rng: SmallRng,
     node: Option<String>,
     people: Vec<Person>,
+    /// Names that were asked for: a cut may come between the account and the answer.
+    names: u32,
 }
 
 impl Village {
     /// Nobody yet. The seed decides who is asked, and when.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: SmallRng::seed_from_u64(seed), node: None, people: Vec::new() }
+        Self { rng: SmallRng::seed_from_u64(seed), node: None, people: Vec::new(), names: 0 }
     }
 
     /// A time between these, by the seed.
@@ -51,29 +51,50 @@ impl Village {
     /// A new person, at this page.
     pub(crate) async fn sign_in(&mut self, mut page: Page) -> Result<Page> {
         self.same_node(&page)?;
-        let name = format!("p{}", self.people.len());
+        self.names += 1;
+        let name = format!("p{}", self.names);
         let signed_in = page.sign_in(&name).await?;
         if signed_in["created"] != true {
             return Err(format!("{name} was there before: {signed_in}").into());
         }
-        self.people.push(Person { name, device: None, signed_in: Instant::now(), kept: false });
+        self.people.push(Person { name, kept: false, device: None, waiting: None });
         Ok(page)
     }
 
-    /// The page was closed; its key stays with the person.
-    pub(crate) fn went(&mut self, page: Page) {
-        let name = page.address.split('@').next().unwrap_or_default();
-        if let Some(person) = self.people.iter_mut().find(|person| person.name == name) {
-            person.device = Some(page.device);
-        }
+    /// Waits until the page is told that its account is kept, and closes it.
+    pub(crate) async fn told(&mut self, mut page: Page) -> Result {
+        page.event("kept").await?;
+        let person = self.person(&page)?;
+        person.kept = true;
+        person.device = Some(page.device);
+        Ok(())
     }
 
-    /// The power is cut now: who has been here for long enough must be found again, the others may have gone.
-    pub(crate) fn cut(&mut self) -> usize {
+    /// Leaves the page open, until it is told, or until the power is cut.
+    pub(crate) fn waits(&mut self, mut page: Page) -> Result {
+        let person = self.person(&page)?;
+        person.waiting = Some(tokio::spawn(async move { page.event("kept").await.ok().map(|_| page) }));
+        Ok(())
+    }
+
+    /// The power was cut. Who was told must be found again, the others may have gone; how many were told.
+    pub(crate) async fn cut(&mut self) -> Result<usize> {
         for person in &mut self.people {
-            person.kept |= person.signed_in.elapsed() >= KEPT_AFTER;
+            let Some(waiting) = person.waiting.take() else { continue };
+            if !waiting.is_finished() {
+                waiting.abort();
+            } else if let Some(page) = waiting.await? {
+                person.kept = true;
+                person.device = Some(page.device);
+            }
         }
-        self.people.iter().filter(|person| person.kept).count()
+        Ok(self.people.iter().filter(|person| person.kept).count())
+    }
+
+    fn person(&mut self, page: &Page) -> Result<&mut Person> {
+        let name = page.address.split('@').next().unwrap_or_default();
+        let found = self.people.iter_mut().find(|person| person.name == name);
+        found.ok_or_else(|| format!("{name} is nobody here").into())
     }
 
     /// Same node, same people: everybody who is kept has the account, and one of them signs in with the old key.
