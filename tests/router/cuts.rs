@@ -11,7 +11,7 @@ use truca_tests::{Result, page::Page};
 use crate::{machine::Machine, report::Report, village::Village};
 
 /// The longest that a router has between its node's first page and the cut.
-const LIFE: Duration = Duration::from_secs(12);
+const LIFE: Duration = Duration::from_secs(8);
 /// A cut within this time after the power came is one during the boot.
 const BOOT: Duration = Duration::from_secs(6);
 /// How often such a cut comes before the one that is told: once in so many.

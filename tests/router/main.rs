@@ -102,7 +102,7 @@ async fn in_1970(casa: &mut Machine) -> Result {
 }
 
 async fn installed(casa: &mut Machine, report: &Report) -> Result {
-    drop(casa.first_page().await?);
+    casa.run("until grep -q 'ready:' /tmp/log/messages; do sleep 0.2; done").await?;
     let used = casa.run("df -k /overlay | tail -n 1 | awk '{ print $3 }'").await?;
     report.figure("flash_kib", used.trim().parse()?, "KiB")?;
     let user = casa.run("stat -c %U /proc/$(pidof trucad)").await?;
@@ -126,6 +126,7 @@ async fn at_rest(casa: &mut Machine) -> Result<f64> {
     Err(format!("its memory does not come to rest: {before} KiB").into())
 }
 
+/// Before anybody has been there.
 async fn idle(casa: &mut Machine, report: &Report) -> Result {
     let kib = at_rest(casa).await?;
     report.figure("rss_kib_idle", kib, "KiB")?;
@@ -135,7 +136,10 @@ async fn idle(casa: &mut Machine, report: &Report) -> Result {
 /// The owner's rules drop what they do not know, so that the page is reached at all shows that ours are before them.
 async fn firewall(casa: &mut Machine) -> Result {
     drop(casa.first_page().await?);
-    casa.run("nc -l -p 9999 -e true & echo $! >/tmp/nc.pid; cat /proc/net/tcp | grep -q :270F").await?;
+    casa.run(
+        "nc -l -p 9999 -e true & echo $! >/tmp/nc.pid; until cat /proc/net/tcp /proc/net/tcp6 | grep -q :270F; do sleep 0.1; done",
+    )
+    .await?;
     let other =
         tokio::time::timeout(Duration::from_secs(2), tokio::net::TcpStream::connect((casa.ip, 9999))).await;
     casa.run("kill $(cat /tmp/nc.pid)").await?;
