@@ -235,7 +235,10 @@ mod tests {
             let at = size_of(Layout::from_size_align(size, 8).unwrap());
             let given = bytes_of(at);
             assert!(given >= size && given <= (size + STEP - 1).max(size * 5 / 4), "{size}: {given}");
-            assert!(at < SIZES && given % STEP == 0 && (given < WIDE_FROM || given % WIDE == 0), "{given}");
+            assert!(
+                at < SIZES && given.is_multiple_of(STEP) && (given < WIDE_FROM || given.is_multiple_of(WIDE)),
+                "{given}"
+            );
             assert!((at, given) == last || at == last.0 + 1 && given > last.1, "{size}: {at} after {last:?}");
             last = (at, given);
         }

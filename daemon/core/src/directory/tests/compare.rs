@@ -83,7 +83,7 @@ fn of_some_buckets_only_their_records_are_told_sent_and_asked_for() {
     let items = directory.items(&some);
     assert_eq!(items, inside.iter().map(|key| item(&directory, key)).collect::<Vec<_>>());
     // the other side has nothing there
-    assert_eq!(directory.compare(&some, &[]), Difference { send: inside.clone(), want: vec![] });
+    assert_eq!(directory.compare(&some, &[]), Difference { send: inside, want: vec![] });
     // it has the same
     assert_eq!(directory.compare(&some, &items), Difference::default());
     assert_eq!(directory.compare(&[], &[]), Difference::default());

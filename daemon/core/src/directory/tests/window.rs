@@ -242,7 +242,7 @@ fn nobody_is_shown_before_all_that_is_known_of_them_is_checked() {
         assert!(shown.people.is_empty(), "record {unchecked} is unchecked");
         assert_eq!(shown.counts, (1, 1), "and counted already");
         let waiting = window.unchecked();
-        assert_eq!(waiting, [address.clone()]);
+        assert_eq!(waiting, std::slice::from_ref(&address));
         assert!(window.unchecked().is_empty(), "said once");
         assert!(directory.check_person(&waiting[0]));
         assert_eq!(look(&directory, &mut window).people, ["anna"], "record {unchecked}");

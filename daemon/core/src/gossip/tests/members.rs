@@ -39,7 +39,8 @@ fn members() -> (Gossip, Gossip) {
         hand(Time::ZERO, &mut left, at(1), &mut right);
         hand(Time::ZERO, &mut right, at(2), &mut left);
     }
-    (outputs(&mut left), outputs(&mut right));
+    outputs(&mut left);
+    outputs(&mut right);
     (left, right)
 }
 

@@ -117,7 +117,8 @@ fn newer_news_of_one_record_takes_the_place_of_the_older() {
 fn datagrams_show_whether_two_nodes_know_the_same() {
     let (mut left, mut right) = members();
     let mut differs = |ours: u32, theirs: u32| {
-        (left.set_summary(ours), right.set_summary(theirs));
+        left.set_summary(ours);
+        right.set_summary(theirs);
         left.join(Time::ZERO, RIGHT, 1);
         hand(Time::ZERO, &mut left, &mut right).contains(&Output::Differs(LEFT))
     };
